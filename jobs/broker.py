@@ -1,0 +1,102 @@
+"""Redis as Celery sees it: one queue of wake-ups that may be lost, doubled or late.
+
+Both sides make their Celery application here, so that they cannot disagree;
+the producer sends tasks by name and never imports the worker.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from jobs import messages
+from jobs.errors import BrokerUnreachable
+from jobs.settings import Timings
+
+_SOCKET_SECONDS = 10
+_CONNECT_SECONDS = 5
+# A child that loads slowly is not a child that failed to start.
+_CHILD_START_SECONDS = 600
+
+
+def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Celery:
+    app = Celery("gistmill", broker=url, include=list(include), set_as_current=bool(include))
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_default_queue=messages.QUEUE,
+        task_queues=[Queue(messages.QUEUE, routing_key=messages.QUEUE)],
+        task_create_missing_queues=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_acks_on_failure=True,
+        task_acks_on_timeout=False,
+        task_time_limit=timings.task_limit,
+        worker_pool="prefork",
+        worker_pool_start_method="spawn",
+        worker_concurrency=1,
+        worker_prefetch_multiplier=1,
+        worker_proc_alive_timeout=_CHILD_START_SECONDS,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_transport_options={
+            "global_keyprefix": "gistmill:",
+            "visibility_timeout": timings.visibility,
+            "socket_timeout": _SOCKET_SECONDS,
+            "socket_connect_timeout": _CONNECT_SECONDS,
+            "socket_keepalive": True,
+        },
+    )
+    return app
+
+
+class Broker:
+    """Sends messages and counts those that wait. Connects when first asked."""
+
+    def __init__(self, url: str, timings: Timings) -> None:
+        self._app = make_app(url, timings)
+
+    def send_validate(self, job_id: str) -> None:
+        self._send(messages.VALIDATE, job_id)
+
+    def send_summarize(self, shard_id: int) -> None:
+        self._send(messages.SUMMARIZE, shard_id)
+
+    def queue_length(self) -> int:
+        """Messages that no worker has taken yet."""
+        with _reachable(), self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_CONNECT_SECONDS)
+            queue = self._app.amqp.queues[messages.QUEUE](connection.default_channel)
+            return int(queue.queue_declare().message_count)
+
+    def close(self) -> None:
+        self._app.close()
+
+    def _send(self, task: str, identifier: str | int) -> None:
+        with _reachable():
+            self._app.send_task(
+                task,
+                kwargs=messages.encode(identifier),
+                queue=messages.QUEUE,
+                ignore_result=True,
+                retry=False,
+            )
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, RedisError, OSError) as error:
+        raise BrokerUnreachable(f"Redis does not answer: {error}") from error

@@ -1,0 +1,93 @@
+"""A document, and how one line of JSONL or one mapping becomes it.
+
+A line that can not be used is a document too: it keeps its index and carries
+the error that its row will show. Text that PostgreSQL would refuse is mended
+here, once, for input and output alike.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import DocumentError
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text of a job. Either `text` or `error` is set, never both."""
+
+    index: int
+    text: str | None
+    id: str | None = None
+    reference: str | None = None
+    error: DocumentError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which keys of a mapping hold what."""
+
+    text: str = "text"
+    id: str | None = None
+    reference: str | None = None
+
+
+def storable(text: str) -> str:
+    """`text` with NUL and lone surrogates, which SQL and UTF-8 refuse, as U+FFFD."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def from_line(index: int, line: bytes, columns: Columns) -> Document:
+    """One line of JSONL: an object with the text column in it."""
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError as error:
+        return _bad(index, "invalid_utf8", f"document {index}: not UTF-8 ({error.reason})")
+    except json.JSONDecodeError as error:
+        return _bad(index, "invalid_json", f"document {index}: not JSON ({error.msg})")
+    except RecursionError:
+        return _bad(index, "invalid_json", f"document {index}: not JSON (nested too deeply)")
+    if not isinstance(value, Mapping):
+        return _bad(index, "invalid_json", f"document {index}: not a JSON object")
+    return from_mapping(index, value, columns)
+
+
+def from_mapping(index: int, value: Mapping[str, Any], columns: Columns) -> Document:
+    identifier = _optional(value, columns.id)
+    reference = _optional(value, columns.reference)
+    if columns.text not in value:
+        message = f"document {index}: no column {columns.text!r}; choose one with --text-column"
+        return _bad(index, "missing_text", message, identifier, reference)
+    text = value[columns.text]
+    if not isinstance(text, str):
+        message = f"document {index}: column {columns.text!r} is {type(text).__name__}, not a text"
+        return _bad(index, "text_not_string", message, identifier, reference)
+    return from_text(index, text, identifier, reference)
+
+
+def from_text(
+    index: int, text: str, identifier: str | None = None, reference: str | None = None
+) -> Document:
+    if not text.strip():
+        return _bad(index, "empty_document", f"document {index}: empty", identifier, reference)
+    return Document(index, storable(text), identifier, reference)
+
+
+def _optional(value: Mapping[str, Any], column: str | None) -> str | None:
+    found = value.get(column) if column is not None else None
+    return None if found is None else storable(str(found))
+
+
+def _bad(
+    index: int,
+    code: str,
+    message: str,
+    identifier: str | None = None,
+    reference: str | None = None,
+) -> Document:
+    error = DocumentError(code, storable(message))
+    return Document(index, None, identifier, reference, error)

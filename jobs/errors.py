@@ -1,0 +1,93 @@
+"""Every error that gistmill raises on purpose.
+
+    GistmillError
+    ├── UsageError            the request makes no sense as given            exit 2
+    ├── NotAllowed            the request is understood and refused          exit 4
+    ├── NotFound              no such job, file or model                     exit 5
+    │   └── NotMigrated       the database lacks our tables                  exit 5
+    ├── Unreachable           a database or broker does not answer           exit 5
+    │   ├── DatabaseUnreachable
+    │   └── BrokerUnreachable
+    ├── WaitTimeout           the job was not over in time                   exit 124
+    └── WorkError             raised while a worker works, with a `code` that is stored
+        ├── TransientError    try the shard again later, from SQL
+        ├── DocumentError     ends this document; the others go on
+        └── JobError          ends the job
+
+A message is one line that says what is wrong, where, and how to mend it. What
+is not in this tree is a defect of ours (exit 70).
+"""
+
+from typing import ClassVar
+
+
+class GistmillError(Exception):
+    """Something that the user or the operator can mend."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class UsageError(GistmillError):
+    """The request makes no sense as given."""
+
+    exit_code = 2
+
+
+class NotAllowed(GistmillError):
+    """The request is understood and refused."""
+
+    exit_code = 4
+
+
+class NotFound(GistmillError):
+    """There is no such job, file or model."""
+
+    exit_code = 5
+
+
+class NotMigrated(NotFound):
+    """The database lacks the tables of this version: `gistmill migrate` makes them."""
+
+
+class Unreachable(GistmillError):
+    """A server that gistmill needs does not answer."""
+
+    exit_code = 5
+
+
+class DatabaseUnreachable(Unreachable):
+    """The SQL database does not answer."""
+
+
+class BrokerUnreachable(Unreachable):
+    """Redis does not answer."""
+
+
+class WaitTimeout(GistmillError):
+    """The job was not over in time; it goes on."""
+
+    exit_code = 124
+
+
+class WorkError(GistmillError):
+    """Work on a document, a shard or a job failed; `code` is stored with the message.
+
+    The codes are a closed list, see docs/errors.md.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class TransientError(WorkError):
+    """The shard can be tried again later."""
+
+
+class DocumentError(WorkError):
+    """This document can not be summarized; the others can."""
+
+
+class JobError(WorkError):
+    """No document of this job can be summarized."""

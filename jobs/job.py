@@ -1,0 +1,86 @@
+"""A job and a shard as a worker sees them, read from SQL in one piece."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.parameters import Effective
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """Jobs that share it can be done by one loaded model."""
+
+    model: str
+    revision: str
+    engine: str
+    dtype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewShard:
+    """Documents `start <= index < stop`, and where their source finds them."""
+
+    start: int
+    stop: int
+    position: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A lease on a job that is `validating`."""
+
+    job_id: str
+    attempt: int
+    deaths: int
+    tries: int
+    model: str
+    requested: dict[str, Any]
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A lease on a shard, with what its job says of how to do it."""
+
+    id: int
+    job_id: str
+    number: int
+    start: int
+    stop: int
+    position: dict[str, Any] | None
+    attempt: int
+    deaths: int
+    tries: int
+    next_batch: tuple[int, ...]
+    source: dict[str, Any]
+    key: ModelKey
+    effective: Effective
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One document's outcome. `summary` is None exactly where `error_code` is not."""
+
+    index: int
+    id: str | None
+    summary: str | None
+    input_tokens: int
+    output_tokens: int
+    truncated: bool
+    finish_reason: str | None
+    error_code: str | None
+    error_message: str | None
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """One submission, before it has any document."""
+
+    id: str
+    name: str | None
+    model: str
+    requested: dict[str, Any]
+    source: dict[str, Any]
+    shard_size: int
+    labels: dict[str, str] = field(default_factory=dict)

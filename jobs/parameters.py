@@ -1,0 +1,95 @@
+"""What a user may ask of a summary: which model, and how it generates.
+
+Only the shape is checked here; what a model can do with it is found out by a
+worker, which has the model, while the job is `validating`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from jobs.errors import UsageError
+
+Engine = Literal["auto", "transformers", "lead"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Parameters(BaseModel):
+    """Generation parameters as asked for; what is None is left to the model's own files.
+
+    Names are those of `transformers.GenerationConfig`. `max_input_tokens` cuts
+    a document before it reaches the model; `seed` and a document's index decide
+    its sample. For decoder-only models `min_length` and `max_length` count new tokens.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_input_tokens: PositiveInt | None = None
+    num_beams: PositiveInt | None = None
+    min_length: NonNegativeInt | None = None
+    max_length: PositiveInt | None = None
+    max_new_tokens: PositiveInt | None = None
+    seed: NonNegativeInt = 0
+    generate: dict[str, Any] = Field(default_factory=dict)
+    """Any other GenerationConfig field."""
+
+    def generation_fields(self) -> dict[str, Any]:
+        """The GenerationConfig fields that were asked for, by name."""
+        own = ("num_beams", "min_length", "max_length", "max_new_tokens")
+        named = {name: getattr(self, name) for name in own}
+        return {**self.generate, **{k: v for k, v in named.items() if v is not None}}
+
+
+def parse(values: Mapping[str, Any]) -> Parameters:
+    """Raises UsageError that names the first value that can not be used."""
+    try:
+        parameters = Parameters(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+    _refuse_contradictions(parameters)
+    return parameters
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
+    """`key=value` words, each value read as JSON where it is JSON and as a string where not."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(f"--generate {pair!r}: write it as key=value, as in top_k=40")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key] = value
+    return found
+
+
+def _refuse_contradictions(parameters: Parameters) -> None:
+    twice = set(parameters.generate) & set(Parameters.model_fields)
+    if twice:
+        name = min(twice)
+        raise UsageError(f"{name}: has an argument of its own; leave it out of `generate`")
+    low, high = parameters.min_length, parameters.max_length
+    if low is not None and high is not None and low > high:
+        raise UsageError(f"min_length {low} is above max_length {high}; no summary can be both")
+
+
+class Effective(BaseModel):
+    """Parameters as they were settled for one job against its model; stored with the job.
+
+    Every summary of the job is made with exactly these, on whichever worker.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str | None = None
+    """Holds `{text}` where the document goes; None where the document is taken as it is."""
+    max_input_tokens: PositiveInt | None = None
+    """Input tokens at most, prompt included; None where the model sets no bound."""
+    seed: NonNegativeInt = 0
+    generation: dict[str, Any] = Field(default_factory=dict)
+    """GenerationConfig fields by name."""

@@ -1,0 +1,34 @@
+"""Where documents come from. One file for each kind; all read a shard without what lies before it.
+
+    inline   the documents came with the submission and lie in SQL
+    jsonl    a file of JSON lines, read where it lies
+
+A source is stored with its job as a JSON object with its `kind`.
+"""
+
+from typing import Any
+
+from jobs.database import Database
+from jobs.documents import Document
+from jobs.errors import JobError
+from jobs.job import Shard
+from jobs.sources import inline, jsonl
+
+
+def check(source: dict[str, Any]) -> None:
+    """Raises JobError where the source can not be read or is not what it was."""
+    if source["kind"] == jsonl.KIND:
+        jsonl.check(source)
+
+
+def read(database: Database, shard: Shard) -> list[Document]:
+    """The shard's documents in order of index, unusable ones among them.
+
+    Raises JobError where the source can not be read or is not what it was.
+    """
+    kind = shard.source["kind"]
+    if kind == inline.KIND:
+        return inline.read(database, shard)
+    if kind == jsonl.KIND:
+        return jsonl.read(shard)
+    raise JobError("source_unreadable", f"this worker does not know sources of kind {kind!r}")

@@ -1,0 +1,13 @@
+"""Locks of PostgreSQL's that end with the transaction, so that nobody has to give them back."""
+
+from sqlalchemy import func, select
+
+from jobs.database import Transaction
+
+# Names our lock among a database's advisory locks: "dispatch" in ASCII.
+_DISPATCH = 0x6469737061746368
+
+
+def try_dispatch(tx: Transaction) -> bool:
+    """Whether this transaction is the one that dispatches now."""
+    return bool(tx.execute(select(func.pg_try_advisory_xact_lock(_DISPATCH))).scalar_one())

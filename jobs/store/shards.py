@@ -1,0 +1,352 @@
+"""Shards: every change of state, every lease, and the fence before every store.
+
+A lease is a right to a shard until `leased_until` by the database's clock. Its
+`attempt` is the fencing token: whoever holds an older one changes no row.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy import (
+    Row as SqlRow,
+)
+
+from jobs.database import Transaction
+from jobs.job import ModelKey, NewShard, Row, Shard
+from jobs.parameters import Effective
+from jobs.states import (
+    SHARD_IS_CANCELLED,
+    SHARD_IS_DONE,
+    SHARD_LEASABLE,
+    SHARD_QUEUES,
+    SHARD_RETURNS,
+    SHARD_RUNS,
+    JobStatus,
+    ShardState,
+)
+from jobs.store import clock, summaries
+from jobs.tables import jobs, shards
+
+_NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
+
+
+def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]) -> None:
+    tx.execute(
+        insert(shards),
+        [
+            {
+                "job_id": job_id,
+                "number": number,
+                "start": shard.start,
+                "stop": shard.stop,
+                "position": shard.position,
+            }
+            for number, shard in enumerate(new, start=first_number)
+        ],
+    )
+
+
+# --- dispatching
+
+
+def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
+    """Mark up to `limit` shards as sent and return their ids, in the order to send them.
+
+    First those whose message may be lost, sent longest ago; then new ones, oldest job first.
+    """
+    lost = (
+        select(shards.c.id)
+        .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), _workable())
+        .join(jobs)
+        .order_by(shards.c.queued_at)
+    )
+    ids = _mark_sent(tx, lost, limit)
+    if len(ids) < limit:
+        new = (
+            select(shards.c.id)
+            .where(shards.c.state == ShardState.PENDING, _due(), _workable())
+            .join(jobs)
+            .order_by(*_dispatch_order())
+        )
+        ids += _mark_sent(tx, new, limit - len(ids))
+    return ids
+
+
+def return_expired(tx: Transaction) -> int:
+    """Make the shards of dead workers leasable again; each counts as a death."""
+    expired = (
+        update(shards)
+        .where(shards.c.state.in_(SHARD_RETURNS.sources), shards.c.leased_until < clock.now())
+        .values(state=SHARD_RETURNS.target, deaths=shards.c.deaths + 1, **_NO_LEASE)
+    )
+    return tx.execute(expired).rowcount
+
+
+def cancel_unstarted_of_failed(tx: Transaction) -> int:
+    """Give up what is left of jobs that an error has ended."""
+    failed = select(jobs.c.id).where(jobs.c.status == JobStatus.IN_PROGRESS, _has_error())
+    return tx.execute(_cancel(shards.c.job_id.in_(failed))).rowcount
+
+
+def cancel_unstarted(tx: Transaction, job_id: str) -> int:
+    return tx.execute(_cancel(shards.c.job_id == job_id)).rowcount
+
+
+# --- leasing
+
+
+def lease(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard | None:
+    """The shard that a message names; None where somebody else has it or it is over."""
+    return _lease(tx, worker, seconds, shards.c.id == shard_id)
+
+
+def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
+    """Any shard that the model at hand can do, in dispatch order."""
+    same = and_(
+        jobs.c.model == key.model,
+        jobs.c.model_revision == key.revision,
+        jobs.c.engine == key.engine,
+        jobs.c.dtype.is_not_distinct_from(key.dtype),
+    )
+    return _lease(tx, worker, seconds, same)
+
+
+def lease_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
+    """A shard that this worker's own dead child had in hand."""
+    mine = and_(shards.c.state == ShardState.RUNNING, shards.c.leased_by == worker)
+    return _lease(tx, worker, seconds, mine)
+
+
+def renew(tx: Transaction, shard: Shard, seconds: float) -> bool:
+    """Hold on to the lease; False where it has been lost."""
+    return bool(
+        tx.execute(
+            update(shards).where(_mine(shard)).values(leased_until=clock.after(seconds))
+        ).rowcount
+    )
+
+
+def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
+    """Whether a worker with this model keeps somebody with another one waiting."""
+    same = and_(
+        jobs.c.model == key.model,
+        jobs.c.model_revision == key.revision,
+        jobs.c.engine == key.engine,
+        jobs.c.dtype.is_not_distinct_from(key.dtype),
+    )
+    other_shard = (
+        exists()
+        .where(shards.c.job_id == jobs.c.id, shards.c.state.in_(SHARD_LEASABLE), _due())
+        .where(_workable(), ~same)
+    )
+    unvalidated = exists().where(
+        jobs.c.status == JobStatus.VALIDATING, jobs.c.leased_until.is_(None)
+    )
+    return bool(tx.execute(select(or_(other_shard, unvalidated))).scalar_one())
+
+
+# --- working
+
+
+def store(
+    tx: Transaction,
+    shard: Shard,
+    rows: Sequence[Row],
+    next_batch: Iterable[int],
+    *,
+    done: bool,
+    lease_seconds: float,
+) -> bool:
+    """Store one batch's rows and write down the next; `done` closes the shard.
+
+    The fence comes first: False, and nothing is stored, where the lease has been
+    lost. Counts grow by what was actually inserted.
+    """
+    mine = tx.execute(select(shards.c.id).where(_mine(shard)).with_for_update()).one_or_none()
+    if mine is None:
+        return False
+    stored = summaries.add(tx, shard.job_id, rows)
+    failed = sum(row.error_code is not None for row in stored)
+    progress: dict[str, Any] = {
+        "completed": shards.c.completed + len(stored) - failed,
+        "failed": shards.c.failed + failed,
+        "input_tokens": shards.c.input_tokens + sum(row.input_tokens for row in stored),
+        "output_tokens": shards.c.output_tokens + sum(row.output_tokens for row in stored),
+        "next_batch": list(next_batch),
+        "leased_until": clock.after(lease_seconds),
+    }
+    if stored:
+        progress |= {"deaths": 0, "tries": 0}
+    if done:
+        progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **_NO_LEASE}
+    tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
+    return True
+
+
+def job_goes_on(tx: Transaction, job_id: str) -> bool:
+    """Whether a worker should go on with the job: it is in progress and has not failed."""
+    goes_on = select(jobs.c.id).where(
+        jobs.c.id == job_id, jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error()
+    )
+    return tx.execute(goes_on).one_or_none() is not None
+
+
+def hand_back(tx: Transaction, shard: Shard) -> bool:
+    """Return a lease unharmed: the shard ends with its job, or waits for the next worker."""
+    over = select(jobs.c.id).where(
+        jobs.c.id == shard.job_id,
+        or_(_has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
+    )
+    state = case((exists(over), SHARD_IS_CANCELLED.target.value), else_=SHARD_RETURNS.target.value)
+    return bool(
+        tx.execute(
+            update(shards).where(_mine(shard)).values(state=state, next_batch=[], **_NO_LEASE)
+        ).rowcount
+    )
+
+
+def try_later(tx: Transaction, shard: Shard, seconds: float) -> bool:
+    """Return a lease after an error that may pass; not before `seconds` from now."""
+    return bool(
+        tx.execute(
+            update(shards)
+            .where(_mine(shard))
+            .values(
+                state=SHARD_RETURNS.target,
+                tries=shards.c.tries + 1,
+                next_attempt_at=clock.after(seconds),
+                next_batch=[],
+                **_NO_LEASE,
+            )
+        ).rowcount
+    )
+
+
+# --- conditions
+
+
+def _mine(shard: Shard) -> ColumnElement[bool]:
+    return and_(
+        shards.c.id == shard.id,
+        shards.c.attempt == shard.attempt,
+        shards.c.state == ShardState.RUNNING,
+    )
+
+
+def _has_error() -> ColumnElement[bool]:
+    return jobs.c.error.is_not(None)
+
+
+def _workable() -> ColumnElement[bool]:
+    return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error())
+
+
+def _due() -> ColumnElement[bool]:
+    return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
+
+
+def _sent_before(seconds: float) -> ColumnElement[bool]:
+    return shards.c.queued_at < clock.before(seconds)
+
+
+def _dispatch_order() -> tuple[ColumnElement[Any], ...]:
+    """Oldest first."""
+    return (jobs.c.created_at, jobs.c.id, shards.c.number)
+
+
+def _cancel(which: ColumnElement[bool]) -> Any:
+    return (
+        update(shards)
+        .where(which, shards.c.state.in_(SHARD_LEASABLE & SHARD_IS_CANCELLED.sources))
+        .values(state=SHARD_IS_CANCELLED.target, finished_at=clock.now(), **_NO_LEASE)
+    )
+
+
+def _mark_sent(tx: Transaction, candidates: Any, limit: int) -> list[int]:
+    chosen = list(
+        tx.execute(candidates.limit(limit).with_for_update(of=shards, skip_locked=True)).scalars()
+    )
+    if chosen:
+        tx.execute(
+            update(shards)
+            .where(shards.c.id.in_(chosen), shards.c.state.in_(SHARD_QUEUES.sources))
+            .values(state=SHARD_QUEUES.target, queued_at=clock.now())
+        )
+    return chosen
+
+
+def _lease(
+    tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
+) -> Shard | None:
+    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), _due())
+    orphaned = and_(
+        shards.c.state == ShardState.RUNNING,
+        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
+    )
+    free = (
+        select(shards.c.id)
+        .join(jobs)
+        .where(which, _workable(), or_(waiting, orphaned))
+        .order_by(*_dispatch_order())
+        .limit(1)
+        .with_for_update(of=shards, skip_locked=True)
+    )
+    died = cast(shards.c.state == ShardState.RUNNING, Integer)
+    leased = tx.execute(
+        update(shards)
+        .where(
+            shards.c.id == free.scalar_subquery(),
+            shards.c.job_id == jobs.c.id,
+            shards.c.state.in_(SHARD_RUNS.sources),
+        )
+        .values(
+            state=SHARD_RUNS.target,
+            attempt=shards.c.attempt + 1,
+            leased_by=worker,
+            leased_until=clock.after(seconds),
+            queued_at=None,
+            deaths=shards.c.deaths + died,
+            started_at=func.coalesce(shards.c.started_at, clock.now()),
+        )
+        .returning(
+            shards,
+            jobs.c.source,
+            jobs.c.model,
+            jobs.c.model_revision,
+            jobs.c.engine,
+            jobs.c.dtype,
+            jobs.c.parameters,
+        )
+    ).one_or_none()
+    return None if leased is None else _shard(leased)
+
+
+def _shard(row: SqlRow[Any]) -> Shard:
+    return Shard(
+        id=row.id,
+        job_id=row.job_id,
+        number=row.number,
+        start=row.start,
+        stop=row.stop,
+        position=row.position,
+        attempt=row.attempt,
+        deaths=row.deaths,
+        tries=row.tries,
+        next_batch=tuple(row.next_batch),
+        source=row.source,
+        key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
+        effective=Effective(**row.parameters),
+    )

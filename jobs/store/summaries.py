@@ -1,0 +1,90 @@
+"""Summaries: one row for each document that is over, stored once and never changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DataError
+
+from jobs.database import Transaction
+from jobs.job import Row
+from jobs.tables import summaries
+
+
+def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
+    """Store what is not stored yet; returns the rows that were actually inserted.
+
+    A row that PostgreSQL refuses becomes a failed row; the others are stored as they are.
+    """
+    try:
+        with tx.begin_nested():
+            return _insert(tx, job_id, rows)
+    except DataError:
+        return [stored for row in rows for stored in _insert_one(tx, job_id, row)]
+
+
+def done(tx: Transaction, job_id: str, start: int, stop: int) -> set[int]:
+    """Which of the documents `start <= index < stop` are over."""
+    column = summaries.c
+    return set(
+        tx.execute(
+            select(column.index).where(
+                column.job_id == job_id, column.index >= start, column.index < stop
+            )
+        ).scalars()
+    )
+
+
+def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """Result rows in order of index, those above `after`, at most `limit`."""
+    column = summaries.c
+    rows = tx.execute(
+        select(summaries)
+        .where(column.job_id == job_id, column.index > after)
+        .order_by(column.index)
+        .limit(limit)
+    ).mappings()
+    return [_result(row) for row in rows]
+
+
+def _insert(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
+    if not rows:
+        return []
+    values = [{"job_id": job_id, **asdict(row)} for row in rows]
+    statement = insert(summaries).on_conflict_do_nothing(index_elements=["job_id", "index"])
+    stored = set(tx.execute(statement.returning(summaries.c.index), values).scalars())
+    return [row for row in rows if row.index in stored]
+
+
+def _insert_one(tx: Transaction, job_id: str, row: Row) -> Iterator[Row]:
+    try:
+        with tx.begin_nested():
+            yield from _insert(tx, job_id, [row])
+    except DataError as error:
+        refused = replace(
+            row,
+            id=None,
+            reference=None,
+            summary=None,
+            finish_reason=None,
+            error_code="unstorable",
+            error_message=f"document {row.index}: SQL refuses it: {type(error.orig).__name__}",
+        )
+        yield from _insert(tx, job_id, [refused])
+
+
+def _result(row: Any) -> dict[str, Any]:
+    code = row["error_code"]
+    return {
+        "index": row["index"],
+        "id": row["id"],
+        "summary": row["summary"],
+        "input_tokens": row["input_tokens"],
+        "output_tokens": row["output_tokens"],
+        "truncated": row["truncated"],
+        "finish_reason": row["finish_reason"],
+        "error": None if code is None else {"code": code, "message": row["error_message"]},
+        "reference": row["reference"],
+    }

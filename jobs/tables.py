@@ -1,0 +1,200 @@
+"""The SQL tables. What they hold is the truth; `migrations/` brings a database to this shape.
+
+Counts of a running job are sums over its shards, never a tally of their own;
+the job's own columns are filled once, when it is over.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import JSONB as _JSONB
+
+from jobs.states import SHARD_OVER, JobStatus, ShardState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+# Python's None is SQL's NULL here, not JSON's null.
+JSONB = _JSONB(none_as_null=True)
+
+
+def _values(states: type[JobStatus] | type[ShardState]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def _lease() -> list[Column[object]]:
+    """A worker's time-limited right to the row; `attempt` is the fencing token."""
+    return [
+        Column("attempt", Integer, nullable=False, server_default=text("0")),
+        Column("leased_by", Text),
+        Column("leased_until", DateTime(timezone=True)),
+        # When its message was last sent; NULL while none is on its way.
+        Column("queued_at", DateTime(timezone=True)),
+        # Not before this time, after an error that may pass.
+        Column("next_attempt_at", DateTime(timezone=True)),
+        Column("tries", Integer, nullable=False, server_default=text("0")),
+        # How often a worker died on it since it last made progress.
+        Column("deaths", Integer, nullable=False, server_default=text("0")),
+    ]
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("status", Text, nullable=False),
+    # What was asked for.
+    Column("model", Text, nullable=False),
+    Column("requested", JSONB, nullable=False),
+    Column("source", JSONB, nullable=False),
+    Column("labels", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("shard_size", Integer, nullable=False),
+    # What was settled while validating; NULL until then.
+    Column("model_revision", Text),
+    Column("engine", Text),
+    Column("dtype", Text),
+    Column("parameters", JSONB),
+    # NULL until the source was cut into shards.
+    Column("total", BigInteger),
+    # Filled once, when the job is over.
+    _count("completed"),
+    _count("failed"),
+    _count("reused"),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    # Why the job fails; set as soon as that is known, while shards may still run.
+    Column("error", JSONB),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    *_lease(),
+    CheckConstraint(f"status IN ({_values(JobStatus)})", name="status"),
+    Index("ix_jobs_created_at_id", "created_at", "id"),
+    Index(
+        "ix_jobs_active",
+        "status",
+        postgresql_where=text("status NOT IN ('completed', 'failed', 'cancelled', 'expired')"),
+    ),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    # Indexes of its documents: start <= index < stop.
+    Column("start", BigInteger, nullable=False),
+    Column("stop", BigInteger, nullable=False),
+    # Where a source finds it without reading what comes before; NULL for inline documents.
+    Column("position", JSONB),
+    Column("state", Text, nullable=False, server_default=ShardState.PENDING.value),
+    *_lease(),
+    # The documents being generated right now: who dies, dies of these.
+    Column("next_batch", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    _count("completed"),
+    _count("failed"),
+    _count("reused"),
+    _count("input_tokens"),
+    _count("output_tokens"),
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    UniqueConstraint("job_id", "number"),
+    CheckConstraint(f"state IN ({_values(ShardState)})", name="state"),
+    CheckConstraint("start <= stop", name="range"),
+    Index(
+        "ix_shards_unfinished",
+        "job_id",
+        "number",
+        postgresql_where=text(
+            "state NOT IN (" + ", ".join(f"'{state}'" for state in sorted(SHARD_OVER)) + ")"
+        ),
+    ),
+    Index("ix_shards_running", "leased_until", postgresql_where=text("state = 'running'")),
+    Index("ix_shards_queued", "queued_at", postgresql_where=text("state = 'queued'")),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("id", Text),
+    Column("text", Text),
+    Column("reference", Text),
+    # Set where the input line could not be used; `text` is NULL then.
+    Column("error", JSONB),
+    PrimaryKeyConstraint("job_id", "index"),
+    CheckConstraint("(text IS NULL) <> (error IS NULL)", name="text_or_error"),
+)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("id", Text),
+    Column("summary", Text),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    Column("finish_reason", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("reference", Text),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    PrimaryKeyConstraint("job_id", "index"),
+    CheckConstraint("(summary IS NULL) <> (error_code IS NULL)", name="summary_or_error"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", Text),
+    Column("version", Text, nullable=False),
+    Column(
+        "started_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    Column(
+        "seen_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
+)

@@ -1,0 +1,25 @@
+"""`gistmill dispatch`: a dispatcher in the foreground, until it is stopped."""
+
+import signal
+import threading
+
+import click
+
+from jobs import logs, presence
+from producer import dispatch
+from producer.cli import output
+
+
+@click.command()
+def command() -> int:
+    """Keep Redis filled from SQL until stopped. Any number may run."""
+    logs.configure()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with output.client() as client:
+        timings = client.settings.timings
+        me = presence.of_this_process("dispatcher")
+        with presence.Announcer(client.database, me, timings.heartbeat):
+            dispatch.run(client.database, client.broker, timings, stop)
+    return 0

@@ -1,0 +1,75 @@
+"""`gistmill status`, `ls` and `wait`: a job as it stands, the newest jobs, a job's end."""
+
+import click
+
+from producer.cli import output
+from producer.status import JobStatusView, exit_code
+
+
+@click.command()
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+def status(job: str, as_json: bool) -> int:
+    """Show JOB, an id or how it begins, as it stands."""
+    with output.client() as client:
+        found = client.job(job).status()
+        if as_json:
+            output.show_json(found.to_json())
+        else:
+            click.echo(output.line(found))
+        if not found.over:
+            output.tell_what_is_missing(client)
+    return 0
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the jobs as JSON.")
+def ls(limit: int, quiet: bool, as_json: bool) -> int:
+    """List the newest jobs, the newest first."""
+    with output.client() as client:
+        found = client.jobs(limit)
+    if as_json:
+        output.show_json([job.to_json() for job in found])
+    elif quiet:
+        for job in found:
+            click.echo(job.id)
+    elif found:
+        _table(found)
+    else:
+        output.hint("no job yet; submit one with: gistmill submit FILE")
+    return 0
+
+
+@click.command()
+@click.argument("job")
+@click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="Exit 124 after this.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+def wait(job: str, timeout: float | None, quiet: bool, as_json: bool) -> int:
+    """Wait until JOB is over. Exits 0 done, 1 not done, 3 done but for some documents."""
+    with output.client() as client:
+        ended = client.job(job).wait(timeout)
+    if as_json:
+        output.show_json(ended.to_json())
+    elif not quiet:
+        click.echo(output.line(ended))
+    return exit_code(ended)
+
+
+def _table(found: list[JobStatusView]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("JOB", "STATUS", "MODEL", "NAME"):
+        table.add_column(heading, no_wrap=heading in ("JOB", "STATUS"))
+    for heading in ("DONE", "FAILED", "TOTAL"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for job in found:
+        counts = job.counts
+        numbers = (counts.completed, counts.failed, counts.total or 0)
+        names = (job.id, job.status, job.model, job.name or "")
+        table.add_row(*names, *(f"{number:,}" for number in numbers))
+    Console(markup=False, highlight=False).print(table)

@@ -1,0 +1,77 @@
+"""How the command line speaks: data to standard output, everything else to standard error."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from producer.client import Client, NobodyWorks
+from producer.status import JobStatusView
+
+
+def hint(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def show_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def interactive() -> bool:
+    """Whether a person looks at the output."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+@contextmanager
+def client() -> Iterator[Client]:
+    """A client whose warnings are lines on standard error."""
+    with warnings.catch_warnings(), Client() as opened:
+        warnings.simplefilter("always", NobodyWorks)
+        warnings.showwarning = _show
+        yield opened
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, file, line  # a user has no use for where we warned
+    hint(f"warning: {message}")
+
+
+def tell_what_is_missing(opened: Client) -> None:
+    if missing := opened.missing():
+        hint(f"warning: no {' and no '.join(missing)} is alive; start them with: gistmill up")
+
+
+def line(job: JobStatusView) -> str:
+    """The one status line that is true."""
+    counts = job.counts
+    done = counts.completed + counts.failed
+    parts = [f"{job.id} {job.status}: {done:,} of {counts.total or 0:,} documents"]
+    if counts.failed:
+        parts.append(f"{counts.failed:,} failed")
+    if job.throughput:
+        parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
+    if job.eta_seconds and not job.over:
+        parts.append(f"{duration(job.eta_seconds.low)} to {duration(job.eta_seconds.high)} left")
+    text = ", ".join(parts)
+    return f"{text}\n  {job.error['code']}: {job.error['message']}" if job.error else text
+
+
+def duration(seconds: float) -> str:
+    """As people say it: 45 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

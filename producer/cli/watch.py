@@ -1,0 +1,103 @@
+"""`gistmill watch`: a bar, the speed, the time left and the failures of a job, live."""
+
+from collections import deque
+from time import monotonic, sleep
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from producer.cli import output
+from producer.client import Client, Job
+from producer.status import JobStatusView, exit_code
+
+# The speed shown is that of the last seconds, so that a model's loading is soon forgotten.
+_WINDOW = 30.0
+# Off a terminal there is no bar: a line each so many seconds.
+_LINE_EVERY = 30.0
+
+
+@click.command()
+@click.argument("job")
+def command(job: str) -> int:
+    """Follow JOB until it is over. Ctrl-C stops watching; the job goes on."""
+    with output.client() as client:
+        found = client.job(job)
+        output.tell_what_is_missing(client)
+        return follow(client, found)
+
+
+def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
+    """Returns the exit code of the job's end."""
+    try:
+        if quiet:
+            ended = job.wait()
+        elif output.interactive():
+            ended = _with_bar(client, job)
+        else:
+            ended = _with_lines(client, job)
+    except KeyboardInterrupt:
+        output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
+        raise
+    if not quiet:
+        output.hint(output.line(ended))
+        output.hint(f"read it with: gistmill results {job.id}")
+    return exit_code(ended)
+
+
+class Speed:
+    """Documents a second over the last `_WINDOW` seconds of looking."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def look(self, done: int, at: float) -> float | None:
+        """None until two looks have seen progress."""
+        self._seen.append((at, done))
+        while len(self._seen) > 2 and at - self._seen[0][0] > _WINDOW:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        return (done - before) / (at - then) if at > then and done > before else None
+
+
+def describe(job: JobStatusView, speed: float | None) -> str:
+    """What stands beside the bar."""
+    parts = [job.status]
+    if speed:
+        parts.append(f"{speed:,.3g} documents/s")
+        if job.counts.pending and not job.over:
+            parts.append(f"about {output.duration(job.counts.pending / speed)} left")
+    if job.counts.failed:
+        parts.append(f"{job.counts.failed:,} failed")
+    return ", ".join(parts)
+
+
+def _with_bar(client: Client, job: Job) -> JobStatusView:
+    columns = (
+        TextColumn("{task.fields[label]}"),
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.description}"),
+    )
+    speed = Speed()
+    with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
+        status = job.status()
+        bar = progress.add_task("", total=status.counts.total or 0, label=status.name or job.id)
+        while True:
+            done = status.counts.completed + status.counts.failed
+            text = describe(status, speed.look(done, monotonic()))
+            progress.update(bar, completed=done, description=text)
+            if status.over:
+                return status
+            sleep(client.settings.timings.poll)
+            status = job.status()
+
+
+def _with_lines(client: Client, job: Job) -> JobStatusView:
+    said = monotonic()
+    while not (status := job.status()).over:
+        if monotonic() - said >= _LINE_EVERY:
+            said = monotonic()
+            output.hint(output.line(status))
+        sleep(client.settings.timings.poll)
+    return status

@@ -1,0 +1,90 @@
+"""The dispatcher keeps Redis filled from SQL. Any number may run; a lock lets one at a time.
+
+A turn is one transaction: it returns what dead workers held, closes finished
+jobs, and marks the messages to send; they are sent after the commit. A message
+that is lost on the way is sent again, one that is doubled does no harm.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+from jobs.broker import Broker
+from jobs.database import Database, Transaction
+from jobs.errors import BrokerUnreachable, DatabaseUnreachable
+from jobs.settings import Timings
+from jobs.store import jobs, locks, shards, workers
+
+log = logging.getLogger("gistmill.dispatch")
+
+_SMALLEST_WINDOW = 8
+
+
+@dataclass
+class Turn:
+    """What one turn found and did."""
+
+    returned: int = 0
+    closed: list[str] = field(default_factory=list)
+    validations: list[str] = field(default_factory=list)
+    shards: list[int] = field(default_factory=list)
+
+
+def run(database: Database, broker: Broker, timings: Timings, stop: threading.Event) -> None:
+    """Dispatch until `stop` is set. A database or broker that is down is waited for."""
+    while not stop.wait(timings.dispatch_interval):
+        try:
+            _report(fill(database, broker, timings))
+        except (DatabaseUnreachable, BrokerUnreachable) as error:
+            log.warning("%s; trying again", error)
+
+
+def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
+    """One turn. Raises DatabaseUnreachable, and BrokerUnreachable once SQL is in order.
+
+    What is marked but not sent, because the broker went down in between, is
+    sent again after `resend_after`.
+    """
+    waiting, trouble = _queue_length(broker)
+    turn = Turn()
+    with database.transaction() as tx:
+        if not locks.try_dispatch(tx):
+            return turn
+        turn.returned = shards.return_expired(tx) + jobs.return_expired_validations(tx)
+        shards.cancel_unstarted_of_failed(tx)
+        turn.closed = jobs.close_finished(tx)
+        workers.forget_the_gone(tx)
+        if waiting is not None:
+            _choose(tx, turn, waiting, timings)
+    if trouble:
+        raise trouble
+    for job_id in turn.validations:
+        broker.send_validate(job_id)
+    for shard_id in turn.shards:
+        broker.send_summarize(shard_id)
+    return turn
+
+
+def _queue_length(broker: Broker) -> tuple[int | None, BrokerUnreachable | None]:
+    try:
+        return broker.queue_length(), None
+    except BrokerUnreachable as error:
+        return None, error
+
+
+def _choose(tx: Transaction, turn: Turn, waiting: int, timings: Timings) -> None:
+    """Fill the window: validations first, they are what jobs wait for."""
+    window = max(_SMALLEST_WINDOW, 2 * workers.alive(tx, "worker", timings.alive))
+    room = max(0, window - waiting)
+    turn.validations = jobs.queue_due_validations(tx, room, timings.resend_after)
+    room -= len(turn.validations)
+    turn.shards = shards.queue_due(tx, room, timings.resend_after)
+
+
+def _report(turn: Turn) -> None:
+    if turn.returned:
+        log.warning("took back %d lease(s) that ran out", turn.returned)
+    for job_id in turn.closed:
+        log.info("%s is over", job_id)
+    if turn.validations or turn.shards:
+        log.debug("sent %d validation(s), %d shard(s)", len(turn.validations), len(turn.shards))

@@ -1,0 +1,148 @@
+"""A job as users see it: the same object from the command line, Python and HTTP."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from jobs.states import JOB_OVER, JobStatus
+from jobs.store.jobs import JobRecord
+
+# An estimate from the speed so far: a model still loading, or longer documents at the
+# end, make it slower; more workers make it faster.
+_ETA_LOW, _ETA_HIGH = 0.7, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Documents of a job. `total` is None until the source was cut into shards."""
+
+    total: int | None
+    completed: int
+    failed: int
+    pending: int | None
+    reused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, summed over the documents that are over."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Averages since the job started; tokens are input and output together."""
+
+    documents_per_second: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """Seconds until the job is over, as a range."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatusView:
+    """A job as it stands. Times are unix seconds."""
+
+    id: str
+    object: Literal["job"]
+    name: str | None
+    status: str
+    model: str
+    model_revision: str | None
+    engine: str | None
+    dtype: str | None
+    source: dict[str, Any]
+    parameters: dict[str, Any] | None
+    prompt: str | None
+    labels: dict[str, str]
+    priority: int
+    counts: Counts
+    usage: Usage
+    throughput: Throughput | None
+    eta_seconds: Eta | None
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    error: dict[str, str] | None
+
+    @property
+    def over(self) -> bool:
+        return self.status in JOB_OVER
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def view(job: JobRecord, workers: int) -> JobStatusView:
+    """`workers` is how many are alive: without one there is no estimate."""
+    done = job.completed + job.failed
+    pending = None if job.total is None else job.total - done
+    throughput = _throughput(job, done)
+    return JobStatusView(
+        id=job.id,
+        object="job",
+        name=job.name,
+        status=job.status.value,
+        model=job.model,
+        model_revision=job.model_revision,
+        engine=job.engine,
+        dtype=job.dtype,
+        source=_public_source(job.source),
+        parameters=_parameters(job),
+        prompt=(job.parameters or job.requested).get("prompt"),
+        labels=job.labels,
+        priority=job.priority,
+        counts=Counts(job.total, job.completed, job.failed, pending, job.reused),
+        usage=Usage(job.input_tokens, job.output_tokens),
+        throughput=throughput,
+        eta_seconds=_eta(job, pending, throughput) if workers else None,
+        created_at=_unix(job.created_at),
+        started_at=None if job.started_at is None else _unix(job.started_at),
+        finished_at=None if job.finished_at is None else _unix(job.finished_at),
+        error=job.error,
+    )
+
+
+def exit_code(job: JobStatusView) -> int:
+    """What `wait` ends with: 0 done, 1 not done, 3 done but for some documents."""
+    if job.status != JobStatus.COMPLETED:
+        return 1
+    return 3 if job.counts.failed else 0
+
+
+def _parameters(job: JobRecord) -> dict[str, Any] | None:
+    """The settled parameters as one flat object; null until they are settled."""
+    if job.parameters is None:
+        return None
+    own = {name: job.parameters[name] for name in ("max_input_tokens", "seed")}
+    return {**own, **job.parameters["generation"]}
+
+
+def _public_source(source: dict[str, Any]) -> dict[str, Any]:
+    return {name: source[name] for name in ("kind", "path", "columns") if name in source}
+
+
+def _throughput(job: JobRecord, done: int) -> Throughput | None:
+    if not job.seconds or not done:
+        return None
+    tokens = job.input_tokens + job.output_tokens
+    return Throughput(round(done / job.seconds, 3), round(tokens / job.seconds, 1))
+
+
+def _eta(job: JobRecord, pending: int | None, throughput: Throughput | None) -> Eta | None:
+    if job.status != JobStatus.IN_PROGRESS or pending is None or throughput is None:
+        return None
+    seconds = pending / throughput.documents_per_second if throughput.documents_per_second else 0
+    return Eta(round(seconds * _ETA_LOW), round(seconds * _ETA_HIGH))
+
+
+def _unix(time: datetime) -> int:
+    return int(time.timestamp())

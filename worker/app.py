@@ -1,0 +1,99 @@
+"""A worker: a Celery parent that never imports torch, and one child that holds one device.
+
+The parent announces the worker and takes signals; the child, spawned afresh,
+loads the model in its first task. `child()` is the one thing of its kind in a process.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from celery.signals import worker_shutting_down
+
+from jobs import presence, services, settings
+from jobs.broker import Broker, make_app
+from jobs.database import Database
+from jobs.job import ModelKey
+from jobs.settings import Settings, WorkerProcess
+from worker.engines import Engine
+from worker.heartbeat import Heartbeat
+from worker.pipeline import Pipeline
+from worker.validation import Validator
+
+
+@dataclass(frozen=True)
+class Child:
+    """What the pool child works with."""
+
+    pipeline: Pipeline
+    validator: Validator
+
+
+@cache
+def child() -> Child:
+    """Built at the first task, in the child only."""
+    from worker import models
+
+    configured = settings.load()
+    process = WorkerProcess()
+    endpoints = services.connect(configured)
+    timings = configured.timings
+    database = Database(endpoints.database_url, connections=1)
+    # On a connection of its own: the main one may be busy for the whole of a store.
+    heartbeat = Heartbeat(
+        Database(endpoints.database_url, connections=1), timings, process.drain_file
+    )
+
+    def load_engine(key: ModelKey) -> Engine:
+        resolved = models.resolve(key.model, configured.home, key.revision)
+        return models.load(resolved, key.engine, key.dtype, process.device)
+
+    return Child(
+        pipeline=Pipeline(
+            database=database,
+            broker=Broker(endpoints.broker_url, timings),
+            heartbeat=heartbeat,
+            load_engine=load_engine,
+            worker=process.name,
+            timings=timings,
+        ),
+        validator=Validator(
+            database=database,
+            heartbeat=heartbeat,
+            home=configured.home,
+            device=process.device,
+            worker=process.name,
+            timings=timings,
+        ),
+    )
+
+
+def run(configured: Settings, device: str) -> None:
+    """Work on one device until asked to stop."""
+    endpoints = services.connect(configured)
+    database = Database(endpoints.database_url, connections=1)
+    if endpoints.embedded_database:
+        database.migrate()
+    me = presence.of_this_process("worker", device)
+    with TemporaryDirectory(prefix="gistmill-") as folder:
+        drain_file = Path(folder) / "drain"
+        settings.tell_children(WorkerProcess(name=me.name, device=device, drain_file=drain_file))
+        app = make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"])
+
+        @worker_shutting_down.connect(weak=False)
+        def drain(**_: Any) -> None:
+            drain_file.touch()
+
+        with presence.Announcer(database, me, configured.timings.heartbeat):
+            app.worker_main(
+                [
+                    "worker",
+                    f"--hostname={me.name}",
+                    "--loglevel=WARNING",
+                    "--without-gossip",
+                    "--without-mingle",
+                ]
+            )
+    endpoints.release()

@@ -1,0 +1,41 @@
+"""`gistmill worker`: one worker on one device, or one for each GPU under a supervisor."""
+
+import sys
+
+import click
+
+from jobs import devices, logs, processes, settings
+from jobs.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda:N",
+    help="auto starts one worker for each GPU, or one on the CPU.",
+)
+def command(device: str) -> None:
+    """Summarize shards until stopped: Ctrl-C or SIGTERM finishes the batch in hand."""
+    logs.configure()
+    configured = settings.load()
+    found = devices.find(device)
+    if len(found) == 1:
+        from worker import app
+
+        app.run(configured, found[0])
+    else:
+        _run_several(configured, found)
+
+
+def _run_several(configured: Settings, found: list[str]) -> None:
+    workers = [
+        processes.Child(
+            name=device,
+            argv=[sys.executable, "-P", "-m", "gistmill", "worker", "--device", device],
+            env=settings.child_environment(configured),
+        )
+        for device in found
+    ]
+    processes.run(workers, drain=configured.timings.drain, out=sys.stderr)

@@ -1,0 +1,55 @@
+"""Engines: token ids in, token ids out.
+
+An engine holds one loaded model and knows nothing of jobs, SQL or Celery. The
+pipeline asks it to encode the documents of a shard, picks batches from what
+comes back, and hands each batch to `generate`. How a job's parameters reach it
+is `Effective`, settled once while the job was `validating`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jobs.parameters import Effective
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One document, ready for the model."""
+
+    ids: list[int]
+    tokens: int
+    """What `input_tokens` reports, after truncation."""
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What the model made of one document."""
+
+    ids: list[int]
+    """New tokens only: no prompt, no decoder start, no padding, no end token."""
+    tokens: int
+    """What `output_tokens` reports: new tokens, the end token among them."""
+    finish_reason: Literal["stop", "length"]
+
+
+class Engine(Protocol):
+    name: str
+    max_num_batched_tokens: int | None
+    """Padded input tokens in one batch; None where only `max_num_seqs` bounds it."""
+    max_num_seqs: int
+
+    def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
+        """Prompt, tokenize and truncate, one result for each text."""
+        ...
+
+    def generate(
+        self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
+    ) -> list[Generated]:
+        """Generate for one batch; row i samples with seeds[i] where sampling is on."""
+        ...
+
+    def decode(self, generated: Sequence[Generated]) -> list[str]:
+        """The summaries as text, special tokens left out, outer white space stripped."""
+        ...

@@ -1,0 +1,116 @@
+"""The thread beside the work: renews the lease, and ends the process where nothing else can.
+
+It has a connection of its own. It runs from the moment of leasing, model load
+included, and knows two reasons to end the process in the middle of a batch: the
+batch (or the load) passed its deadline, or the worker was asked to stop and
+`drain` seconds were not enough. In both cases nobody else could interrupt a
+model that is generating.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from jobs.database import Database, Transaction
+from jobs.errors import DatabaseUnreachable
+from jobs.settings import Timings
+
+log = logging.getLogger("gistmill.heartbeat")
+
+# Exit codes that the parent's log shows.
+DEADLINE = 75
+DRAINED = 76
+
+_LOOK = 0.5
+
+Renew = Callable[[Transaction], bool]
+
+
+class Heartbeat:
+    """Holds one lease at a time for the work in the main thread.
+
+    `held` is set while something is leased; `lost` tells that it is no longer ours.
+    """
+
+    def __init__(self, database: Database, timings: Timings, drain_file: Path) -> None:
+        self._database = database
+        self._timings = timings
+        self._drain_file = drain_file
+        self._lock = threading.Lock()
+        self._renew: Renew | None = None
+        self._hand_back: Renew | None = None
+        self._deadline: float | None = None
+        self._draining_since: float | None = None
+        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+
+    @contextmanager
+    def holding(self, renew: Renew, hand_back: Renew) -> Iterator[None]:
+        """Renew a lease for as long as the context is open."""
+        with self._lock:
+            self._renew, self._hand_back = renew, hand_back
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._renew = self._hand_back = None
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """End the process, as a death of its lease, where the context takes longer."""
+        self._deadline = monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._drain_file.exists()
+
+    def _run(self) -> None:
+        renewed = monotonic()
+        while True:
+            threading.Event().wait(_LOOK)
+            self._watch_deadline()
+            self._watch_drain()
+            if monotonic() - renewed >= self._timings.heartbeat:
+                renewed = monotonic()
+                self._beat()
+
+    def _beat(self) -> None:
+        with self._lock:
+            if self._renew is None:
+                return
+            try:
+                with self._database.transaction() as tx:
+                    if not self._renew(tx):
+                        log.warning("the lease was lost; what is being done will not be stored")
+            except DatabaseUnreachable as error:
+                log.warning("%s; the lease is not renewed", error)
+
+    def _watch_deadline(self) -> None:
+        if self._deadline is not None and monotonic() > self._deadline:
+            log.error("no end in sight after the deadline; ending this process")
+            os._exit(DEADLINE)
+
+    def _watch_drain(self) -> None:
+        if not self.draining:
+            return
+        self._draining_since = self._draining_since or monotonic()
+        if monotonic() - self._draining_since < self._timings.drain:
+            return
+        with self._lock:
+            if self._hand_back is None:
+                return
+            try:
+                with self._database.transaction() as tx:
+                    self._hand_back(tx)
+            except DatabaseUnreachable as error:
+                log.warning("%s; the lease runs out by itself", error)
+        log.warning("still busy %.0f s after being asked to stop; handed back", self._timings.drain)
+        os._exit(DRAINED)

@@ -1,0 +1,135 @@
+"""From a document's text to the token ids that a model reads.
+
+Fills the prompt, renders the chat template for decoder-only models, tokenizes a
+whole shard in one call, and cuts what is too long: always the document, never
+the prompt or the template around it. It knows tokenizers, not models.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import JobError
+from worker.engines import Encoded
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from jobs.parameters import Effective
+    from worker.generation import Kind
+
+SLOT = "{text}"
+INSTRUCTION = "Summarize this text in one sentence."
+
+
+def settled(kind: "Kind", asked: str | None, own: str | None) -> str | None:
+    """The prompt of a job, with a `{text}` in it: the user's, else the model's own.
+
+    Without a `{text}` a prompt stands before the document: at once for an
+    encoder-decoder ("summarize: "), a blank line apart for an instruct model.
+    """
+    if kind == "decoder-only":
+        prompt = asked or INSTRUCTION
+        return prompt if SLOT in prompt else f"{prompt}\n\n{SLOT}"
+    prompt = asked or own or SLOT
+    prompt = prompt if SLOT in prompt else prompt + SLOT
+    return None if prompt == SLOT else prompt
+
+
+def fill(prompt: str | None, text: str) -> str:
+    """`{text}` replaced literally: braces elsewhere, in prompt or document, mean nothing."""
+    return text if prompt is None else prompt.replace(SLOT, text)
+
+
+def encode(
+    tokenizer: "PreTrainedTokenizerFast",
+    kind: "Kind",
+    texts: Sequence[str],
+    effective: "Effective",
+) -> list[Encoded]:
+    """One result for each text, none longer than `effective.max_input_tokens`.
+
+    Raises JobError("bad_parameters") where the prompt alone is longer than that.
+    """
+    frame = _frame(tokenizer, kind, effective.prompt)
+    limit = effective.max_input_tokens
+    found = _tokenize(tokenizer, kind, [frame(text) for text in texts])
+    fits = [limit is None or len(ids) <= limit for ids in found]
+    return [
+        Encoded(ids, len(ids), truncated=False)
+        if fit or limit is None
+        else _cut(tokenizer, kind, text, len(ids), frame, limit)
+        for ids, fit, text in zip(found, fits, texts, strict=True)
+    ]
+
+
+def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:
+    """Tokens of the input that are not the document's."""
+    return len(_tokenize(tokenizer, kind, [_frame(tokenizer, kind, prompt)("")])[0])
+
+
+def _frame(
+    tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None
+) -> Callable[[str], str]:
+    """What turns a document into the string that is tokenized."""
+    if kind == "encoder-decoder":
+        return lambda text: fill(prompt, text)
+    marks = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
+
+    def render(text: str) -> str:
+        content = fill(prompt, _defused(text, marks))
+        message = [{"role": "user", "content": content}]
+        rendered = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        return str(rendered)
+
+    return render
+
+
+def _defused(text: str, marks: Sequence[str]) -> str:
+    """`text` without the model's own marks: a document that says `<|im_end|>` would
+    otherwise end the user's turn and begin another."""
+    for mark in marks:
+        if mark in text:
+            text = text.replace(mark, f"{mark[0]} {mark[1:]}")
+    return text
+
+
+def _tokenize(
+    tokenizer: "PreTrainedTokenizerFast", kind: "Kind", framed: list[str], **options: Any
+) -> list[list[int]]:
+    # A chat template writes its own <s>; the tokenizer would add a second one.
+    found = tokenizer(
+        framed,
+        add_special_tokens=kind == "encoder-decoder",
+        return_attention_mask=False,
+        verbose=False,
+        **options,
+    )
+    ids: list[list[int]] = found["input_ids"]
+    return ids
+
+
+def _cut(
+    tokenizer: "PreTrainedTokenizerFast",
+    kind: "Kind",
+    text: str,
+    tokens: int,
+    frame: Callable[[str], str],
+    limit: int,
+) -> Encoded:
+    """As much of the beginning of `text` as fits; `tokens` is the length of all of it.
+
+    Cut by the offsets of the text's own tokens and framed again, until it fits:
+    tokens at the seam may join or part, so one look is not enough.
+    """
+    offsets = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )["offset_mapping"]
+    keep = len(offsets)
+    while keep > 0:
+        keep -= max(1, tokens - limit)
+        piece = text[: offsets[keep - 1][1]] if keep > 0 else ""
+        ids = _tokenize(tokenizer, kind, [frame(piece)])[0]
+        if len(ids) <= limit:
+            return Encoded(ids, len(ids), truncated=True)
+        tokens = len(ids)
+    raise JobError("bad_parameters", f"the prompt alone is longer than {limit} tokens")

@@ -1,0 +1,101 @@
+"""Validating: resolve model, revision and effective parameters, and see that the source reads.
+
+One message does all waiting jobs of a model. A job that can not be done fails
+here, before any of its documents is touched; the worker lives on.
+"""
+
+import logging
+from functools import partial
+from pathlib import Path
+
+from jobs import sources
+from jobs.database import Database
+from jobs.errors import JobError, TransientError
+from jobs.job import ModelKey, Validation
+from jobs.parameters import Effective, Parameters
+from jobs.settings import Timings
+from jobs.store import jobs
+from worker import models
+from worker.heartbeat import Heartbeat
+from worker.pipeline import retry_pause
+
+log = logging.getLogger("gistmill.validation")
+
+_DEATHS = 5
+
+
+class Validator:
+    """Settles how jobs will be done, on this worker's device."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        heartbeat: Heartbeat,
+        home: Path,
+        device: str,
+        worker: str,
+        timings: Timings,
+    ) -> None:
+        self._database = database
+        self._heartbeat = heartbeat
+        self._home = home
+        self._device = device
+        self._worker = worker
+        self._timings = timings
+
+    def validate(self, job_id: str) -> None:
+        """Validate the job that a message names, then all others of its model that wait."""
+        while not self._heartbeat.draining:
+            with self._database.transaction() as tx:
+                validation = jobs.lease_validation(tx, job_id, self._worker, self._timings.lease)
+            if validation is None:
+                return
+            self._validate(validation)
+
+    def _validate(self, validation: Validation) -> None:
+        renew = partial(jobs.renew_validation, validation=validation, seconds=self._timings.lease)
+        hand_back = partial(jobs.hand_back_validation, validation=validation)
+        with self._heartbeat.holding(renew, hand_back):
+            try:
+                with self._heartbeat.deadline(self._timings.load_deadline):
+                    key, effective = self._settle(validation)
+            except JobError as error:
+                self._refuse(validation, error)
+            except TransientError as error:
+                self._try_later(validation, error)
+            else:
+                with self._database.transaction() as tx:
+                    jobs.start(tx, validation, key, effective)
+                log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
+
+    def _settle(self, validation: Validation) -> tuple[ModelKey, Effective]:
+        if validation.deaths >= _DEATHS:
+            raise JobError(
+                "worker_died", f"{validation.deaths} workers died while they looked at the model"
+            )
+        sources.check(validation.source)
+        requested = validation.requested
+        resolved = models.resolve(validation.model, self._home)
+        key = ModelKey(
+            model=validation.model,
+            revision=resolved.revision,
+            engine=models.resolve_engine(resolved, requested["engine"]),
+            dtype=models.resolve_dtype(resolved, requested["dtype"], self._device),
+        )
+        parameters = Parameters(**requested["parameters"])
+        return key, models.settle(resolved, parameters, requested["prompt"])
+
+    def _refuse(self, validation: Validation, error: JobError) -> None:
+        log.error("%s failed: %s", validation.job_id, error)
+        with self._database.transaction() as tx:
+            jobs.refuse(tx, validation, error.code, error.message)
+
+    def _try_later(self, validation: Validation, error: TransientError) -> None:
+        if validation.tries + 1 >= self._timings.tries:
+            self._refuse(validation, JobError(error.code, error.message))
+            return
+        pause = retry_pause(self._timings, validation.tries)
+        log.warning("%s: %s; again in %.0f s", validation.job_id, error, pause)
+        with self._database.transaction() as tx:
+            jobs.try_validation_later(tx, validation, pause)
