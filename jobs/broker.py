@@ -6,6 +6,7 @@ the producer sends tasks by name and never imports the worker.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from celery import Celery
 from kombu import Queue
@@ -77,7 +78,8 @@ class Broker:
         """Messages that no worker has taken yet."""
         with _reachable(), self._app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=_CONNECT_SECONDS)
-            queue = self._app.amqp.queues[messages.QUEUE](connection.default_channel)
+            # Declared anew each time: a Redis that was flushed knows no queue.
+            queue: Any = self._app.amqp.queues[messages.QUEUE](connection.default_channel)
             return int(queue.queue_declare().message_count)
 
     def close(self) -> None:

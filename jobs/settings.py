@@ -100,3 +100,8 @@ def child_environment(settings: Settings, **more: str) -> Mapping[str, str]:
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
     return {**os.environ, **{k: v for k, v in explicit.items() if v is not None}, **more}
+
+
+def colour_wanted() -> bool:
+    """https://no-color.org: any value of NO_COLOR means no."""
+    return not os.environ.get("NO_COLOR")

@@ -149,9 +149,7 @@ class Client:
         within = self.settings.timings.alive
         with self.database.transaction() as tx:
             return [
-                role
-                for role in ("dispatcher", "worker")
-                if not workers.alive(tx, role, within)  # type: ignore[arg-type]  # the tuple's items are Roles
+                role for role in ("dispatcher", "worker") if not workers.alive(tx, role, within)
             ]
 
 

@@ -78,7 +78,7 @@ def submit_documents(database: Database, request: Request, given: Iterable[Docum
     return job.id
 
 
-def from_python(given: Iterable[str | Mapping[str, Any]], columns: Columns) -> Iterator[Document]:
+def from_python(given: Iterable[object], columns: Columns) -> Iterator[Document]:
     """Strings and mappings as documents. Raises UsageError for anything else."""
     for index, item in enumerate(given):
         if isinstance(item, str):

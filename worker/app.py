@@ -4,12 +4,15 @@ The parent announces the worker and takes signals; the child, spawned afresh,
 loads the model in its first task. `child()` is the one thing of its kind in a process.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from jobs import presence, services, settings
@@ -77,23 +80,32 @@ def run(configured: Settings, device: str) -> None:
     if endpoints.embedded_database:
         database.migrate()
     me = presence.of_this_process("worker", device)
-    with TemporaryDirectory(prefix="gistmill-") as folder:
-        drain_file = Path(folder) / "drain"
-        settings.tell_children(WorkerProcess(name=me.name, device=device, drain_file=drain_file))
-        app = make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"])
+    announced = presence.Announcer(database, me, configured.timings.heartbeat)
+    with TemporaryDirectory(prefix="gistmill-") as folder, announced:
+        process = WorkerProcess(name=me.name, device=device, drain_file=Path(folder) / "drain")
+        settings.tell_children(process)
+        _serve(
+            make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"]), process
+        )
 
-        @worker_shutting_down.connect(weak=False)
-        def drain(**_: Any) -> None:
-            drain_file.touch()
 
-        with presence.Announcer(database, me, configured.timings.heartbeat):
-            app.worker_main(
-                [
-                    "worker",
-                    f"--hostname={me.name}",
-                    "--loglevel=WARNING",
-                    "--without-gossip",
-                    "--without-mingle",
-                ]
-            )
-    endpoints.release()
+def _serve(app: Celery, process: WorkerProcess) -> None:
+    """Celery's own main loop. Not `celery -A`, which would put the current folder, and with
+    it a user's own `worker/`, first on the path."""
+
+    def drain(**_: Any) -> None:
+        process.drain_file.touch()
+
+    worker_shutting_down.connect(drain, weak=False)
+    # It warns root of pickled messages; ours are JSON, and nothing else is accepted.
+    warnings.simplefilter("ignore", SecurityWarning)
+    app.worker_main(
+        [
+            "--quiet",
+            "worker",
+            f"--hostname=gistmill@{process.name}",
+            "--loglevel=WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )

@@ -23,7 +23,7 @@ LIBRARY_NEW_TOKENS = 20
 """New tokens of an encoder-decoder model then: what `generate` itself falls back on."""
 
 _SAMPLING = frozenset(
-    "temperature top_k top_p min_p top_h typical_p epsilon_cutoff eta_cutoff".split()
+    ["temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"]
 )
 _BEAMS = frozenset({"early_stopping", "length_penalty"})
 _SPECIAL = frozenset({"bos_token_id", "eos_token_id", "decoder_start_token_id"})

@@ -51,15 +51,22 @@ def encode(
     Raises JobError("bad_parameters") where the prompt alone is longer than that.
     """
     frame = _frame(tokenizer, kind, effective.prompt)
+    framed = [frame(text) for text in texts]
+    encoded = [Encoded(ids, len(ids), False) for ids in _tokenize(tokenizer, kind, framed)]
     limit = effective.max_input_tokens
-    found = _tokenize(tokenizer, kind, [frame(text) for text in texts])
-    fits = [limit is None or len(ids) <= limit for ids in found]
-    return [
-        Encoded(ids, len(ids), truncated=False)
-        if fit or limit is None
-        else _cut(tokenizer, kind, text, len(ids), frame, limit)
-        for ids, fit, text in zip(found, fits, texts, strict=True)
-    ]
+    if limit is None:
+        return encoded
+    long = [position for position, each in enumerate(encoded) if each.tokens > limit]
+    if kind == "encoder-decoder" and (effective.prompt or SLOT).endswith(SLOT):
+        shortened = _cut_end(tokenizer, [framed[position] for position in long], limit)
+    else:
+        shortened = [
+            _cut_text(tokenizer, kind, texts[position], encoded[position].tokens, frame, limit)
+            for position in long
+        ]
+    for position, each in zip(long, shortened, strict=True):
+        encoded[position] = each
+    return encoded
 
 
 def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:
@@ -78,7 +85,9 @@ def _frame(
     def render(text: str) -> str:
         content = fill(prompt, _defused(text, marks))
         message = [{"role": "user", "content": content}]
-        rendered = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        rendered = tokenizer.apply_chat_template(
+            message, tokenize=False, add_generation_prompt=True
+        )
         return str(rendered)
 
     return render
@@ -108,7 +117,16 @@ def _tokenize(
     return ids
 
 
-def _cut(
+def _cut_end(tokenizer: "PreTrainedTokenizerFast", framed: list[str], limit: int) -> list[Encoded]:
+    """Where the document ends the input, the tokenizer's own truncation, as in the textbook;
+    it keeps the end token."""
+    if not framed:
+        return []
+    found = _tokenize(tokenizer, "encoder-decoder", framed, truncation=True, max_length=limit)
+    return [Encoded(ids, len(ids), truncated=True) for ids in found]
+
+
+def _cut_text(
     tokenizer: "PreTrainedTokenizerFast",
     kind: "Kind",
     text: str,
@@ -121,9 +139,9 @@ def _cut(
     Cut by the offsets of the text's own tokens and framed again, until it fits:
     tokens at the seam may join or part, so one look is not enough.
     """
-    offsets = tokenizer(
-        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-    )["offset_mapping"]
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
+        "offset_mapping"
+    ]
     keep = len(offsets)
     while keep > 0:
         keep -= max(1, tokens - limit)

@@ -36,9 +36,12 @@ class Generated:
 
 class Engine(Protocol):
     name: str
-    max_num_batched_tokens: int | None
-    """Padded input tokens in one batch; None where only `max_num_seqs` bounds it."""
     max_num_seqs: int
+
+    @property
+    def max_num_batched_tokens(self) -> int | None:
+        """Padded input tokens in one batch; None where only `max_num_seqs` bounds it."""
+        ...
 
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
         """Prompt, tokenize and truncate, one result for each text."""

@@ -1,0 +1,203 @@
+"""Runs several commands as one: one log, what dies is started again, one Ctrl-C stops all.
+
+Each child has a session of its own, so that a terminal's Ctrl-C reaches this
+process alone, and is tethered to it, so that it is asked to stop even if this
+process is killed. One thread: the tether follows the thread that starts a child.
+"""
+
+import io
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle
+from time import monotonic
+from types import FrameType
+from typing import IO, TextIO
+
+from jobs import settings, tether
+from jobs.errors import UsageError
+
+_SHORTEST_BACKOFF = 0.5
+_LONGEST_BACKOFF = 5.0
+# Who lived so long had no trouble starting.
+_SETTLED = 10.0
+# What a child may need on top of its own draining.
+_MARGIN = 5.0
+_LOOK = 0.2
+_USAGE = 2
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_COLOURS = (36, 33, 32, 35, 34)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A command to keep running, and the name it has in the log."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+
+
+def run(children: Sequence[Child], *, drain: float, out: TextIO) -> None:
+    """Run until a signal asks to stop: once and children have `drain` seconds, twice and they
+    are killed. Raises UsageError where a child says (exit code 2) that it cannot be run so."""
+    _Supervisor(children, drain + _MARGIN, out).run()
+
+
+class _Running:
+    """A child, its process, and when it may be started again."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.process: subprocess.Popen[bytes] | None = None
+        self.output: IO[bytes] = io.BytesIO()
+        self.started = 0.0
+        self.not_before = 0.0
+        self.backoff = _SHORTEST_BACKOFF
+        self.last_line = ""
+
+    def start(self) -> None:
+        self.started = monotonic()
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        self.output = os.fdopen(reading, "rb")
+        self.process = subprocess.Popen(
+            tether.argv(self.child.argv, signal.SIGTERM),
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            env=self.child.env,
+            start_new_session=True,
+        )
+        os.close(writing)
+
+    def signal(self, number: int) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self.process.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """The child alone: what it started is its own to stop."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def wait_before_restart(self) -> None:
+        if monotonic() - self.started >= _SETTLED:
+            self.backoff = _SHORTEST_BACKOFF
+        self.not_before = monotonic() + self.backoff
+        self.backoff = min(2 * self.backoff, _LONGEST_BACKOFF)
+
+
+class _Supervisor:
+    def __init__(self, children: Sequence[Child], patience: float, out: TextIO) -> None:
+        self._running = [_Running(child) for child in children]
+        self._patience = patience
+        self._log = _Log([child.name for child in children], out)
+        self._selector = selectors.DefaultSelector()
+        self._asked = 0
+
+    def run(self) -> None:
+        with self._signals():
+            try:
+                while not self._asked:
+                    self._start_due()
+                    self._read(_LOOK)
+                    self._reap()
+            finally:
+                self._stop()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._ask) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._asked += 1
+
+    def _start_due(self) -> None:
+        for running in self._running:
+            if running.process is None and monotonic() >= running.not_before:
+                running.start()
+                self._selector.register(running.output, selectors.EVENT_READ, running)
+
+    def _read(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            self._copy(key.data)
+
+    def _copy(self, running: _Running) -> None:
+        """Print the lines that are there. A child's end shows as an end of its output."""
+        lines = running.output.readlines()
+        for line in lines:
+            running.last_line = line.decode(errors="replace").rstrip()
+            self._log.write(running.child.name, running.last_line)
+        if not lines:
+            self._selector.unregister(running.output)
+
+    def _reap(self) -> None:
+        for running in self._running:
+            if running.process is None or running.process.poll() is None:
+                continue
+            code = self._take_leave(running, running.process)
+            if code == _USAGE:
+                raise UsageError(f"{running.child.name} can not run: {running.last_line}")
+            running.wait_before_restart()
+            seconds = running.not_before - monotonic()
+            self._log.write(running.child.name, f"ended with {code}; again in {seconds:.1f} s")
+
+    def _take_leave(self, running: _Running, process: subprocess.Popen[bytes]) -> int:
+        """Print a child's last words and wait for its end; returns its exit code."""
+        process.wait()
+        if running.output.fileno() in self._selector.get_map():
+            self._copy(running)
+        with suppress(KeyError):  # _copy saw the end of its output
+            self._selector.unregister(running.output)
+        running.output.close()
+        running.signal(signal.SIGKILL)  # whatever it left behind in its session
+        running.process = None
+        return process.returncode
+
+    def _stop(self) -> None:
+        for running in self._running:
+            running.ask_to_stop()
+        ends = monotonic() + self._patience
+        asked = self._asked
+        while self._alive() and monotonic() < ends and self._asked == asked:
+            self._read(_LOOK)
+        for running in self._alive():
+            running.signal(signal.SIGKILL)
+        for running in self._running:
+            if running.process is not None:
+                self._take_leave(running, running.process)
+        self._selector.close()
+
+    def _alive(self) -> list[_Running]:
+        return [r for r in self._running if r.process is not None and r.process.poll() is None]
+
+
+class _Log:
+    """Lines from several children, each behind its child's name."""
+
+    def __init__(self, names: Sequence[str], out: TextIO) -> None:
+        self._out = out
+        width = max(map(len, names))
+        colours = cycle(_COLOURS if out.isatty() and settings.colour_wanted() else [None])
+        self._prefixes = {
+            name: _prefix(name.ljust(width), colour)
+            for name, colour in zip(names, colours, strict=False)
+        }
+
+    def write(self, name: str, line: str) -> None:
+        print(self._prefixes[name], line, file=self._out, flush=True)
+
+
+def _prefix(name: str, colour: int | None) -> str:
+    return f"{name} |" if colour is None else f"\x1b[{colour}m{name} |\x1b[0m"

@@ -1,0 +1,119 @@
+"""How the embedded PostgreSQL is made and started.
+
+It listens on a unix socket alone, in a folder that only its owner can enter,
+and so asks for no password. PostgreSQL refuses to run as root: root runs it in
+a user namespace of its own, in which it is nobody, or as nobody where a
+container forbids namespaces.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs import tether
+from jobs.services.places import Places, postgres_bin
+
+_NOBODY = 65534
+_OPTIONS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+
+def url(here: Places) -> str:
+    return f"postgresql+psycopg://gistmill@/postgres?host={here.sockets}"
+
+
+def start(here: Places, log: int) -> subprocess.Popen[bytes]:
+    """Start the server, its data made first where there is none."""
+    user = _User()
+    if not here.postgres_data.exists():
+        _make(here, user, log)
+    _forget_the_dead(here)
+    user.own(here.postgres_data, here.sockets)
+    options = {**_OPTIONS, "unix_socket_directories": str(here.sockets)}
+    command = [str(postgres_bin() / "postgres"), "-D", str(here.postgres_data)]
+    command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    # SIGINT is PostgreSQL's fast shutdown: sessions end, everything is written down.
+    return user.popen(tether.argv(command, signal.SIGINT), log)
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.send_signal(signal.SIGINT)
+
+
+class _User:
+    """Whom PostgreSQL runs as."""
+
+    def __init__(self) -> None:
+        self._root = os.geteuid() == 0
+        self._namespace = self._root and _namespaces_work()
+
+    def own(self, *folders: Path) -> None:
+        """Give folders to nobody, where only that helps."""
+        if self._root and not self._namespace:
+            for folder in folders:
+                shutil.chown(folder, _NOBODY, _NOBODY)
+
+    def popen(self, command: Sequence[str], log: int) -> subprocess.Popen[bytes]:
+        nobody = _NOBODY if self._root and not self._namespace else None
+        return subprocess.Popen(
+            [*(_NAMESPACE if self._namespace else []), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            user=nobody,
+            group=nobody,
+            extra_groups=None if nobody is None else [],
+            start_new_session=True,
+        )
+
+
+_NAMESPACE = ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", "--"]
+
+
+def _namespaces_work() -> bool:
+    if shutil.which(_NAMESPACE[0]) is None:
+        return False
+    return subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
+
+
+def _make(here: Places, user: _User, log: int) -> None:
+    """`initdb` beside the place and rename: half a database is never taken for one."""
+    for leftover in here.folder.glob("initdb-*"):
+        shutil.rmtree(leftover)
+    fresh = Path(tempfile.mkdtemp(prefix="initdb-", dir=here.folder))
+    user.own(fresh)
+    initdb = [
+        *(str(postgres_bin() / "initdb"), "--pgdata", str(fresh), "--username", "gistmill"),
+        *("--auth", "trust", "--encoding", "UTF8", "--locale", "C"),
+    ]
+    if user.popen(tether.argv(initdb, signal.SIGKILL), log).wait():
+        raise SystemExit("initdb failed")
+    fresh.rename(here.postgres_data)
+
+
+def _forget_the_dead(here: Places) -> None:
+    """Remove pid files that name a stranger: PostgreSQL believes any process of that pid."""
+    files = [
+        here.postgres_data / "postmaster.pid",
+        here.sockets / ".s.PGSQL.5432.lock",
+    ]
+    for file in files:
+        if file.exists() and not _runs_here(file, here.postgres_data):
+            file.unlink()
+
+
+def _runs_here(file: Path, data: Path) -> bool:
+    pid = file.read_text().partition("\n")[0].strip()
+    command = Path("/proc", pid, "cmdline")
+    if not Path("/proc/self").exists():
+        return True  # no way to know: leave it to PostgreSQL
+    return bool(pid) and command.exists() and os.fsencode(data) in command.read_bytes()

