@@ -22,6 +22,7 @@ from sqlalchemy import (
     true,
     update,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from jobs.database import Transaction
 from jobs.errors import NotFound, UsageError
@@ -140,7 +141,7 @@ def queue_due_validations(tx: Transaction, limit: int, resend_after: float) -> l
     oldest = (
         select(jobs.c.id, jobs.c.model, jobs.c.queued_at)
         .where(waiting)
-        .distinct(jobs.c.model)
+        .ext(distinct_on(jobs.c.model))
         .order_by(jobs.c.model, jobs.c.created_at, jobs.c.id)
         .subquery()
     )

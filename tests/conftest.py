@@ -1,0 +1,116 @@
+"""Real services: one PostgreSQL and one Valkey a session, and each test its own part of them."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from jobs import services
+from jobs.broker import Broker
+from jobs.database import Database
+from jobs.services import Endpoints
+from jobs.settings import Settings, Timings
+from tests.mill import Mill
+
+# Short enough that a test sees a lease run out, long enough for a busy machine of two cores.
+TIMINGS = Timings(
+    dispatch_interval=0.2,
+    resend_after=3,
+    lease=6,
+    heartbeat=1,
+    alive=10,
+    slice=5,
+    drain=5,
+    retry_first=0.2,
+    poll=0.1,
+    services_linger=1,
+)
+
+_numbers = count()
+_REDIS_DATABASES = 16
+
+
+@pytest.fixture(scope="session")
+def endpoints() -> Iterator[Endpoints]:
+    """The session's services, under a home of their own."""
+    # Not pytest's tmp_path: most tests should see short paths, as users have them.
+    with tempfile.TemporaryDirectory(prefix="gm") as home:
+        found = services.connect(Settings(home=Path(home), timings=TIMINGS))
+        yield found
+        found.release()
+        assert services.wait_stopped(Path(home), 30)
+
+
+@pytest.fixture
+def empty(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a mill of the test's own: a database without tables, an empty queue, a home."""
+    number = next(_numbers)
+    name = f"test_{number}"
+    with psycopg.connect(_plain(endpoints.database_url), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        virtual_host = f"virtual_host={number % _REDIS_DATABASES}"
+        broker_url = endpoints.broker_url.replace("virtual_host=0", virtual_host)
+        _flush(broker_url)
+        yield Settings(
+            home=tmp_path / "home",
+            database_url=endpoints.database_url.replace("/postgres?", f"/{name}?"),
+            broker_url=broker_url,
+            timings=TIMINGS,
+        )
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def configured(empty: Settings) -> Settings:
+    """Settings of a mill of the test's own, its tables made."""
+    assert empty.database_url
+    fresh = Database(empty.database_url)
+    fresh.migrate()
+    fresh.close()
+    return empty
+
+
+@pytest.fixture
+def database(configured: Settings) -> Iterator[Database]:
+    assert configured.database_url
+    opened = Database(configured.database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def broker(configured: Settings) -> Iterator[Broker]:
+    assert configured.broker_url
+    opened = Broker(configured.broker_url, configured.timings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def mill(configured: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mill]:
+    """A mill in which nothing runs yet."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    running = Mill(configured, logs)
+    yield running
+    running.stop()
+    request.node.add_report_section("teardown", "mill", running.logs())
+
+
+def _plain(url: str) -> str:
+    """SQLAlchemy's URL as psycopg's."""
+    return url.replace("postgresql+psycopg:", "postgresql:")
+
+
+def _flush(broker_url: str) -> None:
+    parts = urlsplit(broker_url)
+    number = int(parts.query.removeprefix("virtual_host="))
+    socket, password = parts.path, parts.password
+    with redis.Redis(unix_socket_path=socket, password=password, db=number) as client:
+        client.flushdb()

@@ -1,0 +1,187 @@
+"""A hub on loopback: as much of the Hugging Face hub's HTTP as its clients use.
+
+Serves folders as repositories, read at each request: models as `ORG/NAME`,
+datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)`.
+Nothing is written, nothing is private.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+def commit(folder: Path) -> str:
+    """The commit that the stub gives to a folder: 40 hexadecimal digits of its contents."""
+    whole = hashlib.sha1()
+    for path in _files(folder):
+        whole.update(path.encode() + b"\0" + (folder / path).read_bytes())
+    return whole.hexdigest()
+
+
+def environment(url: str, home: Path) -> dict[str, str]:
+    """What a client process needs in its environment before it imports huggingface_hub."""
+    return {
+        "HF_ENDPOINT": url,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    }
+
+
+@contextmanager
+def serve(repositories: Mapping[str, Path]) -> Iterator[str]:
+    """The stub's URL while it runs."""
+
+    class Handler(_Handler):
+        folders = repositories
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    folders: Mapping[str, Path] = {}
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(send_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(send_body=False)
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+        self._answer(send_body=True, paths=form.get("paths", []))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+    def _answer(self, send_body: bool, paths: list[str] | None = None) -> None:
+        parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+        if parts[:1] == ["api"]:
+            self._api(parts[1], parts[2:], paths)
+        else:
+            self._file(parts, send_body)
+
+    def _api(self, kind: str, parts: list[str], paths: list[str] | None) -> None:
+        if not parts:
+            self._json([self._info(kind, name) for name in self._names(kind)])
+            return
+        name, verb, rest = "/".join(parts[:2]), parts[2:3], parts[3:]
+        if name not in self._names(kind):
+            self._missing("RepoNotFound")
+        elif verb == ["refs"]:
+            main = {"name": "main", "ref": "refs/heads/main", "targetCommit": self._sha(kind, name)}
+            self._json({"branches": [main], "tags": [], "converts": []})
+        elif rest and rest[0] not in ("main", self._sha(kind, name)):
+            self._missing("RevisionNotFound")
+        elif verb == ["tree"]:
+            self._json(self._tree(kind, name, under="/".join(rest[1:])))
+        elif verb == ["paths-info"]:
+            self._json([e for e in self._tree(kind, name) if e["path"] in (paths or [])])
+        else:
+            self._json(self._info(kind, name))
+
+    def _file(self, parts: list[str], send_body: bool) -> None:
+        kind = parts.pop(0) if parts[0] == "datasets" else "models"
+        name, revision, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
+        if name not in self._names(kind):
+            return self._missing("RepoNotFound")
+        sha, file = self._sha(kind, name), self._folder(kind, name) / path
+        if revision not in ("main", sha):
+            return self._missing("RevisionNotFound")
+        if not file.is_file():
+            return self._missing("EntryNotFound")
+        content = file.read_bytes()
+        etag = hashlib.sha1(content).hexdigest()
+        return self._send(content, {"X-Repo-Commit": sha, "ETag": f'"{etag}"'}, send_body)
+
+    def _send(self, content: bytes, headers: Mapping[str, str], send_body: bool) -> None:
+        """All of `content`, or the part that a Range header asks for."""
+        start, stop, status = 0, len(content), 200
+        asked = self.headers.get("Range")
+        if asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, stop = int(first), min(int(last) + 1 if last else stop, stop)
+            status = 206 if start < stop else 416
+            headers = {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(content)}"}
+        part = content[start:stop]
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(part))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if send_body:
+            self.wfile.write(part)
+
+    def _json(self, value: Any) -> None:
+        self._send(json.dumps(value).encode(), {"Content-Type": "application/json"}, True)
+
+    def _missing(self, code: str) -> None:
+        body = b"{}"
+        self.send_response(404)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Error-Message", code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _names(self, kind: str) -> list[str]:
+        of_datasets = [n.removeprefix("datasets/") for n in self.folders if n.count("/") == 2]
+        return of_datasets if kind == "datasets" else [n for n in self.folders if n.count("/") == 1]
+
+    def _folder(self, kind: str, name: str) -> Path:
+        return self.folders[f"datasets/{name}" if kind == "datasets" else name]
+
+    def _sha(self, kind: str, name: str) -> str:
+        return commit(self._folder(kind, name))
+
+    def _info(self, kind: str, name: str) -> dict[str, Any]:
+        files = _files(self._folder(kind, name))
+        return {
+            "id": name,
+            "sha": self._sha(kind, name),
+            "lastModified": "2024-01-01T00:00:00.000Z",
+            "private": False,
+            "gated": False,
+            "disabled": False,
+            "downloads": 0,
+            "likes": 0,
+            "tags": [],
+            "cardData": {},
+            "siblings": [{"rfilename": path} for path in files],
+        }
+
+    def _tree(self, kind: str, name: str, under: str = "") -> list[dict[str, Any]]:
+        folder = self._folder(kind, name)
+        return [
+            {
+                "type": "file",
+                "path": path,
+                "size": (folder / path).stat().st_size,
+                "oid": hashlib.sha1((folder / path).read_bytes()).hexdigest(),
+            }
+            for path in _files(folder)
+            if path.startswith(under)
+        ]
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

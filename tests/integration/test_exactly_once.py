@@ -1,0 +1,175 @@
+"""Each document is stored once, whatever dies. The heavier breaking is `make faults`' (to come)."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+from jobs.database import Database
+from jobs.job import ModelKey, Row, Shard
+from jobs.parameters import Effective
+from jobs.store import jobs, shards
+from producer.client import Job
+from producer.submit import Columns, Request, from_python, submit_documents
+from tests.mill import Mill, eventually, pool_child, sentences, wait
+from tests.models import tiny_bart
+
+KEY = ModelKey("lead-1", "1", "lead", None)
+
+
+def test_a_killed_child_costs_nothing(mill: Mill, tmp_path: Path) -> None:
+    model = tmp_path / "bart"
+    tiny_bart(model)
+    mill.dispatcher()
+    worker = mill.worker()
+    with mill.client() as client:
+        job = client.submit(
+            sentences(96), model=str(model), shard_size=8, min_length=60, max_length=60
+        )
+        for stored in (8, 40):
+            eventually(lambda s=stored: job.status().counts.completed >= s, "progress")  # type: ignore[misc]
+            os.kill(pool_child(worker), signal.SIGKILL)
+        assert wait(job) == "completed"
+        _whole(job, 96)
+    assert worker.poll() is None
+
+
+def test_a_killed_worker_costs_nothing(mill: Mill, tmp_path: Path) -> None:
+    """Another worker takes over once the lease has run out."""
+    model = tmp_path / "bart"
+    tiny_bart(model)
+    mill.dispatcher()
+    first = mill.worker("first")
+    with mill.client() as client:
+        job = client.submit(
+            sentences(48), model=str(model), shard_size=8, min_length=60, max_length=60
+        )
+        eventually(lambda: job.status().counts.completed >= 8, "progress")
+        child = pool_child(first)
+        os.kill(first.pid, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{child}").exists(), "the child dies with its parent")
+        mill.worker("second")
+        assert wait(job) == "completed"
+        _whole(job, 48)
+
+
+def test_a_worker_that_is_asked_to_stop_hands_back(mill: Mill, tmp_path: Path) -> None:
+    """It ends with 0, and another goes on at once: nobody waits for a lease to run out."""
+    model = tmp_path / "bart"
+    tiny_bart(model)
+    mill.dispatcher()
+    first = mill.worker("first")
+    with mill.client() as client:
+        job = client.submit(
+            sentences(48),
+            model=str(model),
+            shard_size=48,
+            min_length=120,
+            max_length=120,
+        )
+        eventually(lambda: job.status().status == "in_progress", "validation")
+        first.terminate()
+        assert first.wait(30) == 0
+        mill.worker("second")
+        assert wait(job) == "completed"
+        _whole(job, 48)
+
+
+def test_who_lost_the_lease_stores_nothing(database: Database) -> None:
+    """A zombie's batch changes no row and no count, before and after the other one's store."""
+    job_id = _started(database, 4)
+    zombie = _lease(database, job_id, "zombie", seconds=0.001)
+    heir = _lease(database, job_id, "heir")
+    assert heir.attempt == zombie.attempt + 1
+    assert not _store(database, zombie, [0, 1], done=False)
+    assert _store(database, heir, [0, 1, 2, 3], done=True)
+    assert not _store(database, zombie, [2, 3], done=True)
+    with database.transaction() as tx:
+        assert not shards.renew(tx, zombie, 60)
+        assert not shards.hand_back(tx, zombie)
+        record = jobs.get(tx, job_id)
+    assert (record.completed, record.failed) == (4, 0)
+
+
+def test_what_is_stored_is_not_counted_again(database: Database) -> None:
+    job_id = _started(database, 4)
+    first = _lease(database, job_id, "first", seconds=0.001)
+    assert _store(database, first, [0, 1], done=False)
+    with database.transaction() as tx:
+        shards.return_expired(tx)
+    second = _lease(database, job_id, "second")
+    assert _store(database, second, [0, 1, 2, 3], done=True)
+    with database.transaction() as tx:
+        assert jobs.get(tx, job_id).completed == 4
+
+
+def test_a_live_lease_is_left_alone(database: Database) -> None:
+    job_id = _started(database, 4)
+    held = _lease(database, job_id, "holder")
+    with database.transaction() as tx:
+        assert shards.lease(tx, held.id, "other", 60) is None
+        assert shards.lease_next(tx, KEY, "other", 60) is None
+        assert shards.return_expired(tx) == 0
+        assert shards.lease(tx, held.id, "holder", 60) is not None, "its own child died"
+
+
+def test_what_sql_refuses_costs_one_document(database: Database) -> None:
+    job_id = _started(database, 3)
+    shard = _lease(database, job_id, "worker")
+    rows = [_row(0), _row(1, summary="NUL \x00 inside"), _row(2)]
+    with database.transaction() as tx:
+        assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60)
+        record = jobs.get(tx, job_id)
+    assert (record.completed, record.failed) == (2, 1)
+
+
+def test_finalized_exactly_once(database: Database) -> None:
+    job_id = _started(database, 1)
+    shard = _lease(database, job_id, "worker")
+    with database.transaction() as tx:
+        assert jobs.close_finished(tx) == []
+    assert _store(database, shard, [0], done=True)
+    with database.transaction() as tx:
+        assert jobs.close_finished(tx) == [job_id]
+        assert jobs.close_finished(tx) == []
+        record = jobs.get(tx, job_id)
+    assert (record.status, record.completed) == ("completed", 1)
+
+
+def _started(database: Database, count: int) -> str:
+    """A job of one shard that is in progress."""
+    request = Request(model=KEY.model)
+    job_id = submit_documents(database, request, from_python(sentences(count), Columns()))
+    with database.transaction() as tx:
+        validation = jobs.lease_validation(tx, job_id, "validator", 60)
+        assert validation is not None
+        assert jobs.start(tx, validation, KEY, Effective())
+    return job_id
+
+
+def _lease(database: Database, job_id: str, worker: str, seconds: float = 60) -> Shard:
+    with database.transaction() as tx:
+        shard = shards.lease_next(tx, KEY, worker, seconds)
+    assert shard is not None
+    assert shard.job_id == job_id
+    return shard
+
+
+def _store(database: Database, shard: Shard, indexes: list[int], *, done: bool) -> bool:
+    with database.transaction() as tx:
+        rows = [_row(index) for index in indexes]
+        return shards.store(tx, shard, rows, [], done=done, lease_seconds=0.001)
+
+
+def _row(index: int, summary: str = "A summary.") -> Row:
+    return Row(index, None, summary, 5, 2, False, "stop", None, None, None)
+
+
+def _whole(job: Job, count: int) -> None:
+    """Every index once, and counts that equal the rows."""
+    rows = list(job.results())
+    assert Counter(row["index"] for row in rows) == Counter(range(count))
+    assert [row["error"] for row in rows] == [None] * count
+    status = job.status()
+    assert status.counts.completed == count
+    assert status.usage.output_tokens == sum(row["output_tokens"] for row in rows)
