@@ -136,12 +136,13 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name not in Fields.model_fields:
             raise JobError("bad_parameters", _unknown(name))
     try:
-        Fields(**fields)
+        checked = Fields(**fields)
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{first['loc'][0]}: {first['msg']} (got {first['input']!r})"
         raise JobError("bad_parameters", message) from None
-    return {name: value for name, value in fields.items() if value is not None}
+    # The library refuses 2 where it wants 2.0: what was checked is what is used.
+    return checked.model_dump(exclude_none=True)
 
 
 def _unknown(name: str) -> str:
@@ -192,17 +193,18 @@ def _settle_least(fields: dict[str, Any], asked: Mapping[str, Any]) -> None:
         del fields[name]
 
 
-def _consistent(fields: dict[str, Any]) -> dict[str, Any]:
+def _consistent(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`fields`, if the library finds nothing in them that it would ignore or refuse."""
     from transformers import GenerationConfig
 
+    checked = _checked(fields)
     try:
-        GenerationConfig(**_checked(fields)).validate(strict=True)
+        GenerationConfig(**checked).validate(strict=True)
     except ValueError as error:
         lines = [line.strip(" -") for line in str(error).splitlines()]
         message = next((line for line in lines if line.startswith("`")), lines[0])
         raise JobError("bad_parameters", message) from None
-    return fields
+    return checked
 
 
 def _flat(value: Any) -> list[int]:

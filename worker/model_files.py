@@ -24,6 +24,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
 """Files beside the weights that loading may read."""
+_TOKENIZERS = ("tokenizer.json", "*.model", "vocab.*", "*-vocab.*")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 
 
@@ -124,6 +125,9 @@ def read_config(folder: Path, model: str) -> "PreTrainedConfig":
 def read_tokenizer(folder: Path, model: str) -> "PreTrainedTokenizerFast":
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    # Without any of them the library makes an empty one up and goes on.
+    if not any(any(folder.glob(pattern)) for pattern in _TOKENIZERS):
+        raise JobError("model_unreadable", f"{model}: has no tokenizer beside it")
     with reading(model, "its tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True

@@ -76,11 +76,11 @@ def settle(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Ef
     config = model_files.read_config(resolved.folder, resolved.name)
     tokenizer = model_files.read_tokenizer(resolved.folder, resolved.name)
     _refuse_unknown_tokens(fields, len(tokenizer))
-    bound = _input_bound(resolved.kind, config, tokenizer, generation.new_tokens(fields))
+    new = generation.new_tokens(fields)
     asked = parameters.max_input_tokens
     effective = Effective(
         prompt=prompts.settled(resolved.kind, prompt, own_prompt),
-        max_input_tokens=min((n for n in (asked, bound) if n is not None), default=None),
+        max_input_tokens=_max_input_tokens(resolved.kind, config, tokenizer, new, asked),
         seed=parameters.seed,
         generation=fields,
     )
@@ -129,7 +129,7 @@ def _find(name: str, home: Path, revision: str | None) -> Resolved:
     if name == _PACKAGED:
         return _gguf(name, _packaged(), home)
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return _folder(name, path.absolute())
     if path.is_file() and path.suffix == ".gguf":
         return _gguf(name, path, home)
@@ -186,18 +186,38 @@ def _settle_lead(resolved: Resolved, parameters: Parameters, prompt: str | None)
     return Effective(max_input_tokens=parameters.max_input_tokens, seed=parameters.seed)
 
 
-def _input_bound(
-    kind: Kind, config: "PreTrainedConfig", tokenizer: "PreTrainedTokenizerFast", new: int
+def _max_input_tokens(
+    kind: Kind,
+    config: "PreTrainedConfig",
+    tokenizer: "PreTrainedTokenizerFast",
+    new: int,
+    asked: int | None,
 ) -> int | None:
-    """Input tokens that the model can take beside `new` tokens of output."""
-    positions = getattr(config, "max_position_embeddings", None)
+    """Input tokens at most: what was asked for, and what the model takes beside `new` tokens."""
+    positions = _positions(config, "encoder")
     limits = [n for n in (positions, tokenizer.model_max_length) if n and n < _UNBOUNDED]
     if kind == "decoder-only":
-        return _less(min(limits), new) if limits else None
-    if positions is not None and new > positions:
+        bounds = [_less(min(limits), new)] if limits else []
+    elif positions is None:
+        # Relative positions go as far as they are asked to; what the tokenizer
+        # says is the length that the model was trained on.
+        return asked or min(limits, default=_RELATIVE_DEFAULT)
+    else:
+        _refuse_too_long(new, _positions(config, "decoder") or new)
+        bounds = [min(limits)]
+    return min([*bounds, asked] if asked else bounds, default=None)
+
+
+def _positions(config: "PreTrainedConfig", part: str) -> int | None:
+    """Positions that the model knows; None where they are relative. LED has two numbers."""
+    whole: int | None = getattr(config, "max_position_embeddings", None)
+    return getattr(config, f"max_{part}_position_embeddings", whole)
+
+
+def _refuse_too_long(new: int, positions: int) -> None:
+    if new > positions:
         message = f"max_length: the model writes at most {positions} tokens, not {new}"
         raise JobError("bad_parameters", message)
-    return min(limits, default=_RELATIVE_DEFAULT)
 
 
 def _less(positions: int, new: int) -> int:

@@ -105,6 +105,8 @@ def _defused(text: str, marks: Sequence[str]) -> str:
 def _tokenize(
     tokenizer: "PreTrainedTokenizerFast", kind: "Kind", framed: list[str], **options: Any
 ) -> list[list[int]]:
+    if not framed:
+        return []
     # A chat template writes its own <s>; the tokenizer would add a second one.
     found = tokenizer(
         framed,
@@ -120,8 +122,6 @@ def _tokenize(
 def _cut_end(tokenizer: "PreTrainedTokenizerFast", framed: list[str], limit: int) -> list[Encoded]:
     """Where the document ends the input, the tokenizer's own truncation, as in the textbook;
     it keeps the end token."""
-    if not framed:
-        return []
     found = _tokenize(tokenizer, "encoder-decoder", framed, truncation=True, max_length=limit)
     return [Encoded(ids, len(ids), truncated=True) for ids in found]
 

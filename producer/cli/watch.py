@@ -54,7 +54,7 @@ class Speed:
     def look(self, done: int, at: float) -> float | None:
         """None until two looks have seen progress."""
         self._seen.append((at, done))
-        while len(self._seen) > 2 and at - self._seen[0][0] > _WINDOW:
+        while len(self._seen) > 2 and at - self._seen[1][0] > _WINDOW:
             self._seen.popleft()
         then, before = self._seen[0]
         return (done - before) / (at - then) if at > then and done > before else None

@@ -6,11 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 from jobs.database import Database
+from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.store import jobs, shards
 from producer.client import Job
-from producer.submit import Columns, Request, from_python, submit_documents
+from producer.submit import Request, from_python, submit_documents
 from tests.mill import Mill, eventually, pool_child, sentences, wait
 from tests.models import tiny_bart
 

@@ -5,7 +5,7 @@ The oracle is the loop of the textbook, written here on its own: tokenizer,
 all that can differ.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Case]]:
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     root = tmp_path_factory.mktemp("models")
-    yield {
+    return {
         BART: _case(tiny_bart(root / BART), AutoModelForSeq2SeqLM, 128),
         T5: _case(tiny_t5(root / T5, tied=True), AutoModelForSeq2SeqLM, 96),
         T5_UNTIED: _case(tiny_t5(root / T5_UNTIED, tied=False), AutoModelForSeq2SeqLM, 96),

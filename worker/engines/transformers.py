@@ -96,9 +96,10 @@ class TransformersEngine:
                 input_ids.append(ids + [self._pad] * gap)
                 mask.append([1] * len(ids) + [0] * gap)
             else:
-                # The mask hides the padding from the model but not from repetition
-                # penalties, which read the ids: filled with the end token they would
-                # keep a padded row from ending. A row's own first token is in it anyway.
+                # The mask hides the padding from the model but not from every logits
+                # processor: `encoder_repetition_penalty` reads the ids, and where padding
+                # is the end token would end a padded row early. A row's own first token
+                # is in it anyway.
                 input_ids.append(ids[:1] * gap + ids)
                 mask.append([0] * gap + [1] * len(ids))
         device = self._model.device

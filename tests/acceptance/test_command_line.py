@@ -1,0 +1,187 @@
+"""What the command line says and ends with when something is wrong, and what it never imports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.mill import GISTMILL, Mill, eventually, sentences, write_jsonl
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return str(write_jsonl(tmp_path / "in.jsonl", [{"text": text} for text in sentences(3)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["submit", "nowhere.jsonl", "--model", "lead-1"], 5, "nowhere.jsonl"),
+        (["submit", "{source}", "--model", "lead-1", "--generate", "x"], 2, "key=value"),
+        (["submit", "{source}", "--model", "lead-1", "--generate", "num_beams=3"], 2, "num_beams"),
+        (["submit", "{source}", "--model", "lead-1", "--num-beams", "0"], 2, "num_beams"),
+        (
+            ["submit", "{source}", "--model", "lead-1", "--min-length", "9", "--max-length", "5"],
+            2,
+            "min_length 9 is above max_length 5",
+        ),
+        (["submit", "{source}", "--model", "lead-1", "--engine", "magic"], 2, "transformers"),
+        (["submit", "{source}", "--model", "lead-1", "--dtype", "int3"], 2, "bfloat16"),
+        (["submit", "{source}", "--model", "lead-1", "--shard-size", "0"], 2, "shard size"),
+        (["submit", "{source}", "--model", "lead-1", "--lines"], 2, "--lines"),
+        (["submit", "-", "--model", "lead-1"], 2, "no document"),
+        (["status", "job_nowhere"], 5, "no job"),
+        (["results", "job_nowhere"], 5, "no job"),
+        (["wait", "job_nowhere"], 5, "no job"),
+        (["worker", "--device", "tpu"], 2, "cuda:N"),
+        (["sumbit"], 2, "sumbit"),
+    ],
+)
+def test_one_line_and_no_traceback(
+    mill: Mill, source: str, words: list[str], code: int, says: str
+) -> None:
+    ended = mill.command(*(word.format(source=source) for word in words), expect=code)
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_an_ambiguous_prefix(mill: Mill, source: str) -> None:
+    for _ in range(2):
+        mill.command("submit", source, "--model", "lead-1", "-q")
+    assert "several" in mill.command("status", "job_", expect=2).stderr
+
+
+def test_nobody_works_and_it_says_so(mill: Mill, source: str) -> None:
+    submitted = mill.command("submit", source, "--model", "lead-1")
+    job_id = submitted.stdout.strip()
+    assert "no dispatcher and no worker" in submitted.stderr
+    assert "gistmill up" in mill.command("status", job_id).stderr
+    waited = mill.command("wait", job_id, "--timeout", "0.2", expect=124)
+    assert "goes on" in waited.stderr
+    partial = mill.command("results", job_id)
+    assert partial.stdout == ""
+    assert "so far" in partial.stderr
+
+
+def test_a_database_that_is_down(mill: Mill, source: str) -> None:
+    mill.settings = mill.settings.model_copy(
+        update={"database_url": "postgresql://gistmill:secret@127.0.0.1:1/none"}
+    )
+    ended = mill.command("submit", source, "--model", "lead-1", expect=5)
+    assert "127.0.0.1:1" in ended.stderr
+    assert "secret" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broker_that_is_down(mill: Mill, source: str) -> None:
+    """The job is accepted with a warning, and runs once the broker is back."""
+    up = mill.settings
+    mill.settings = up.model_copy(update={"broker_url": "redis://:secret@127.0.0.1:1/0"})
+    submitted = mill.command("submit", source, "--model", "lead-1", "-q")
+    assert "accepted" in submitted.stderr
+    assert "secret" not in submitted.stderr
+    mill.settings = up
+    mill.dispatcher()
+    mill.worker()
+    mill.command("wait", submitted.stdout.strip(), "-q")
+
+
+def test_a_source_that_changed(mill: Mill, source: str) -> None:
+    job_id = mill.command("submit", source, "--model", "lead-1", "-q").stdout.strip()
+    Path(source).write_text('{"text": "Something else."}\n')
+    mill.dispatcher()
+    mill.worker()
+    ended = json.loads(mill.command("wait", job_id, "--json", expect=1).stdout)
+    assert ended["error"]["code"] == "source_changed"
+    assert ended["finished_at"]
+
+
+def test_ctrl_c_on_watch_leaves_the_job(mill: Mill, source: str) -> None:
+    job_id = mill.command("submit", source, "--model", "lead-1", "-q").stdout.strip()
+    watching = mill.start("watch", "watch", job_id)
+    eventually(lambda: "gistmill up" in mill.log("watch").read_text(), "watching")
+    # The hint comes just before the watching: the signal must not come before the latter.
+    while watching.poll() is None:
+        os.killpg(watching.pid, signal.SIGINT)
+        time.sleep(0.2)
+    assert watching.returncode == 130
+    assert "Traceback" not in mill.log("watch").read_text()
+    assert json.loads(mill.command("status", job_id, "--json").stdout)["status"] == "validating"
+
+
+def test_results_onto_what_can_not_be_written(mill: Mill, source: str, tmp_path: Path) -> None:
+    job_id = mill.command("submit", source, "--model", "lead-1", "-q").stdout.strip()
+    missing = tmp_path / "missing" / "out.jsonl"
+    assert "writable" in mill.command("results", job_id, "-o", str(missing), expect=5).stderr
+
+
+def test_a_reader_who_has_had_enough(mill: Mill) -> None:
+    lines = "\n".join(f'{{"text": "Document {n} ends."}}' for n in range(3000))
+    mill.dispatcher()
+    mill.worker()
+    job_id = mill.command("submit", "-", "--model", "lead-1", "-q", stdin=lines).stdout.strip()
+    mill.command("wait", job_id, "-q")
+    words = " ".join([*GISTMILL, "results", job_id])
+    piped = subprocess.run(
+        ["/bin/sh", "-c", f"{words} | head -n 1"],
+        env=mill.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(piped.stdout)["index"] == 0
+    assert piped.stderr == ""
+
+
+def test_help_is_light() -> None:
+    """`--help` and completion import none of the heavy packages."""
+    heavy = {"torch", "transformers", "datasets", "celery", "sqlalchemy"}
+    code = (
+        "import sys, gistmill\n"
+        "try: gistmill._cli(['--help'], standalone_mode=False)\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "submit" in ended.stdout
+    assert heavy.isdisjoint(ended.stderr.split())
+
+
+def test_the_producer_needs_no_torch(mill: Mill, source: str) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['torch', 'transformers', 'worker']))\n"
+        f"import gistmill; gistmill._cli(['submit', {source!r}, '--model', 'lead-1'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=mill.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("job_")
+
+
+def test_a_neighbour_of_the_same_name(tmp_path: Path) -> None:
+    """A user's own `jobs` on the path is named, not imported."""
+    intruder = tmp_path / "jobs"
+    intruder.mkdir()
+    (intruder / "__init__.py").touch()
+    ended = subprocess.run(
+        [sys.executable, "-c", "import gistmill"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert str(intruder) in ended.stderr

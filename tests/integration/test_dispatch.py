@@ -1,0 +1,108 @@
+"""The dispatcher: a small window, filled oldest first; what was lost is sent again."""
+
+from jobs.broker import Broker
+from jobs.database import Database
+from jobs.documents import Columns
+from jobs.job import ModelKey
+from jobs.parameters import Effective
+from jobs.settings import Timings
+from jobs.store import jobs, locks, shards
+from producer import dispatch
+from producer.dispatch import Turn
+from producer.submit import Request, from_python, submit_documents
+from tests.conftest import TIMINGS
+from tests.mill import eventually, sentences
+
+HASTY = TIMINGS.model_copy(update={"resend_after": 0.001})
+KEY = ModelKey("lead-1", "1", "lead", None)
+
+
+def test_a_model_is_validated_once(database: Database, broker: Broker) -> None:
+    """One message for all waiting jobs of a model."""
+    ids = [_submit(database) for _ in range(3)]
+    other = _submit(database, model="lead-2")
+    assert sorted(_fill(database, broker).validations) == sorted([ids[0], other])
+    assert _fill(database, broker).validations == [], "they are on their way"
+    with database.transaction() as tx:
+        validation = jobs.lease_validation(tx, ids[2], "worker", 60)
+    assert validation is not None
+    assert validation.job_id == ids[0], "the oldest first, whatever the message names"
+
+
+def test_the_window_is_filled_oldest_first(database: Database, broker: Broker) -> None:
+    older, newer = _submit(database, 10), _submit(database, 10)
+    for job_id in (newer, older):
+        _start(database, job_id)
+    first = _fill(database, broker)
+    assert len(first.shards) == 8
+    assert broker.queue_length() == 8
+    assert _fill(database, broker).shards == [], "the window is full"
+    with database.transaction() as tx:
+        leased = [shards.lease(tx, shard_id, "worker", 60) for shard_id in first.shards]
+    assert [shard.job_id for shard in leased if shard] == [older] * 8
+    assert [shard.number for shard in leased if shard] == list(range(8))
+
+
+def test_what_was_lost_is_sent_again_before_what_is_new(database: Database, broker: Broker) -> None:
+    job_id = _submit(database, 30)
+    _start(database, job_id)
+    first = _fill(database, broker).shards
+    broker.purge()
+    again = eventually(lambda: _fill(database, broker, HASTY).shards, "sent again")
+    assert again == first
+
+
+def test_one_at_a_time(database: Database, broker: Broker) -> None:
+    _submit(database)
+    with database.transaction() as tx:
+        assert locks.try_dispatch(tx)
+        assert _fill(database, broker) == Turn(), "another one is at it"
+    assert _fill(database, broker).validations != []
+
+
+def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Broker) -> None:
+    job_id = _submit(database, 5)
+    _start(database, job_id)
+    with database.transaction() as tx:
+        running = shards.lease_next(tx, KEY, "worker", 60)
+        assert running is not None
+        assert jobs.fail(tx, job_id, "source_changed", "it changed")
+    assert _fill(database, broker).closed == [], "a shard still runs"
+    with database.transaction() as tx:
+        assert not shards.job_goes_on(tx, job_id)
+        assert shards.hand_back(tx, running)
+    assert _fill(database, broker).closed == [job_id]
+    with database.transaction() as tx:
+        record = jobs.get(tx, job_id)
+    assert (record.status, record.error and record.error["code"]) == ("failed", "source_changed")
+
+
+def test_no_document_done_is_a_failed_job(database: Database, broker: Broker) -> None:
+    job_id = submit_documents(database, Request(model="lead-1"), from_python([""], Columns()))
+    _start(database, job_id)
+    with database.transaction() as tx:
+        shard = shards.lease_next(tx, KEY, "worker", 60)
+        assert shard is not None
+        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60)
+    assert _fill(database, broker).closed == [job_id]
+    with database.transaction() as tx:
+        record = jobs.get(tx, job_id)
+    assert (record.status, record.error and record.error["code"]) == ("failed", "no_document_done")
+
+
+def _fill(database: Database, broker: Broker, timings: Timings = TIMINGS) -> Turn:
+    return dispatch.fill(database, broker, timings)
+
+
+def _submit(database: Database, count: int = 1, model: str = "lead-1") -> str:
+    request = Request(model=model, shard_size=1)
+    return submit_documents(database, request, from_python(sentences(count), Columns()))
+
+
+def _start(database: Database, job_id: str) -> None:
+    """Validate until `job_id` has been."""
+    with database.transaction() as tx:
+        while jobs.get(tx, job_id).status == "validating":
+            validation = jobs.lease_validation(tx, job_id, "validator", 60)
+            assert validation is not None
+            assert jobs.start(tx, validation, KEY, Effective())
