@@ -4,7 +4,6 @@ Flags come over the environment, the environment over the defaults below.
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,15 +90,16 @@ def tell_children(process: WorkerProcess) -> None:
         os.environ[f"GISTMILL_WORKER_{key.upper()}"] = str(getattr(process, key))
 
 
-def child_environment(settings: Settings, **more: str) -> Mapping[str, str]:
-    """The environment for a process of ours: as it is here, with `settings` made explicit."""
-    explicit = {
+def child_environment(settings: Settings, **more: str) -> dict[str, str]:
+    """The environment for a process of ours: as it is here, with exactly `settings`."""
+    exact = {
         "GISTMILL_HOME": str(settings.home),
         "GISTMILL_DATABASE_URL": settings.database_url,
         "GISTMILL_BROKER_URL": settings.broker_url,
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
-    return {**os.environ, **{k: v for k, v in explicit.items() if v is not None}, **more}
+    others = {name: value for name, value in os.environ.items() if name not in exact}
+    return {**others, **{name: value for name, value in exact.items() if value}, **more}
 
 
 def colour_wanted() -> bool:

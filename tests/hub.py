@@ -93,11 +93,25 @@ class _Handler(BaseHTTPRequestHandler):
         elif rest and rest[0] not in ("main", self._sha(kind, name)):
             self._missing("RevisionNotFound")
         elif verb == ["tree"]:
-            self._json(self._tree(kind, name, under="/".join(rest[1:])))
+            self._list(self._tree(kind, name), under="/".join(rest[1:]))
         elif verb == ["paths-info"]:
             self._json([e for e in self._tree(kind, name) if e["path"] in (paths or [])])
         else:
             self._json(self._info(kind, name))
+
+    def _list(self, tree: list[dict[str, Any]], under: str) -> None:
+        """What lies in the folder `under`, and with `recursive` below it."""
+        deep = parse_qs(urlsplit(self.path).query).get("recursive", [""])[0].lower() in (
+            "true",
+            "1",
+        )
+        inside = f"{under}/" if under else ""
+        found = [e for e in tree if e["path"].startswith(inside)]
+        found = [e for e in found if deep or "/" not in e["path"].removeprefix(inside)]
+        if under and not found:
+            self._missing("EntryNotFound")
+        else:
+            self._json(found)
 
     def _file(self, parts: list[str], send_body: bool) -> None:
         kind = parts.pop(0) if parts[0] == "datasets" else "models"
@@ -169,18 +183,16 @@ class _Handler(BaseHTTPRequestHandler):
             "siblings": [{"rfilename": path} for path in files],
         }
 
-    def _tree(self, kind: str, name: str, under: str = "") -> list[dict[str, Any]]:
+    def _tree(self, kind: str, name: str) -> list[dict[str, Any]]:
         folder = self._folder(kind, name)
-        return [
-            {
-                "type": "file",
-                "path": path,
-                "size": (folder / path).stat().st_size,
-                "oid": hashlib.sha1((folder / path).read_bytes()).hexdigest(),
-            }
-            for path in _files(folder)
-            if path.startswith(under)
-        ]
+        return [_entry(path, str(path.relative_to(folder))) for path in sorted(folder.rglob("*"))]
+
+
+def _entry(path: Path, name: str) -> dict[str, Any]:
+    if path.is_dir():
+        return {"type": "directory", "path": name, "size": 0, "oid": "0" * 40}
+    oid = hashlib.sha1(path.read_bytes()).hexdigest()
+    return {"type": "file", "path": name, "size": path.stat().st_size, "oid": oid}
 
 
 def _files(folder: Path) -> list[str]:

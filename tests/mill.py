@@ -100,7 +100,7 @@ class Mill:
 
     def environment(self) -> dict[str, str]:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-        return dict(settings.child_environment(self.settings, **quiet))
+        return settings.child_environment(self.settings, **quiet)
 
     def stop(self) -> None:
         for process in self._running.values():

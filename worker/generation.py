@@ -85,7 +85,7 @@ def own(folder: Path, kind: Kind) -> tuple[dict[str, Any], str | None]:
     if kind == "decoder-only":
         # These count the prompt too: a context length, not a wish for a summary.
         return _known(fields, without=_SPECIAL | {"min_length", "max_length"}), None
-    task = (config.get("task_specific_params") or {}).get("summarization") or {}
+    task = _section(_section(config, "task_specific_params"), "summarization")
     prefix = task.get("prefix")
     return _known({**fields, **task}, without=_SPECIAL), f"{prefix}{{text}}" if prefix else None
 
@@ -96,12 +96,13 @@ def merge(kind: Kind, own: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[
     Raises JobError("bad_parameters") that names the field.
     """
     asked = _asked_lengths(kind, _checked(asked))
-    fields = {**_inherited(own, asked), **asked}
+    fields = _checked({**_inherited(own, asked), **asked})
     if not fields.keys() & {"max_length", "max_new_tokens"}:
         chat = kind == "decoder-only"
         fields["max_new_tokens"] = CHAT_NEW_TOKENS if chat else LIBRARY_NEW_TOKENS
     _settle_least(fields, asked)
-    return _consistent(fields)
+    _refuse_contradictions(fields)
+    return fields
 
 
 def new_tokens(fields: Mapping[str, Any]) -> int:
@@ -124,6 +125,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise JobError("model_unreadable", f"{path.name}: not a JSON object")
     return value
+
+
+def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _known(fields: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:
@@ -193,18 +199,16 @@ def _settle_least(fields: dict[str, Any], asked: Mapping[str, Any]) -> None:
         del fields[name]
 
 
-def _consistent(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """`fields`, if the library finds nothing in them that it would ignore or refuse."""
+def _refuse_contradictions(fields: Mapping[str, Any]) -> None:
+    """What the library would ignore or refuse, in its own words."""
     from transformers import GenerationConfig
 
-    checked = _checked(fields)
     try:
-        GenerationConfig(**checked).validate(strict=True)
+        GenerationConfig(**fields).validate(strict=True)
     except ValueError as error:
         lines = [line.strip(" -") for line in str(error).splitlines()]
         message = next((line for line in lines if line.startswith("`")), lines[0])
         raise JobError("bad_parameters", message) from None
-    return checked
 
 
 def _flat(value: Any) -> list[int]:

@@ -56,12 +56,12 @@ def fetch_weights(repository: str, commit: str, folder: Path) -> None:
 @contextmanager
 def _asking(repository: str) -> Iterator[None]:
     """Tells a hub that says no (JobError) from one that says nothing (TransientError)."""
-    from httpx2 import HTTPError  # the client that huggingface_hub is built on
     from huggingface_hub import is_offline_mode
-    from huggingface_hub.errors import (
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's
         GatedRepoError,
         HfHubHTTPError,
         HFValidationError,
+        HTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
         RevisionResolutionError,

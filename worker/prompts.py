@@ -60,9 +60,9 @@ def encode(
     if kind == "encoder-decoder" and (effective.prompt or SLOT).endswith(SLOT):
         shortened = _cut_end(tokenizer, [framed[position] for position in long], limit)
     else:
+        framing = frame_tokens(tokenizer, kind, effective.prompt) if long else 0
         shortened = [
-            _cut_text(tokenizer, kind, texts[position], encoded[position].tokens, frame, limit)
-            for position in long
+            _cut_text(tokenizer, kind, texts[position], frame, framing, limit) for position in long
         ]
     for position, each in zip(long, shortened, strict=True):
         encoded[position] = each
@@ -130,24 +130,26 @@ def _cut_text(
     tokenizer: "PreTrainedTokenizerFast",
     kind: "Kind",
     text: str,
-    tokens: int,
     frame: Callable[[str], str],
+    framing: int,
     limit: int,
 ) -> Encoded:
-    """As much of the beginning of `text` as fits; `tokens` is the length of all of it.
+    """As much of the beginning of `text` as fits beside the `framing` tokens around it.
 
     Cut by the offsets of the text's own tokens and framed again, until it fits:
-    tokens at the seam may join or part, so one look is not enough.
+    tokens at the seams may join or part, so one look is not enough.
     """
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)[
-        "offset_mapping"
-    ]
-    keep = len(offsets)
+    offsets = tokenizer(
+        text,
+        add_special_tokens=False,
+        truncation=True,
+        max_length=limit,
+        return_offsets_mapping=True,
+    )["offset_mapping"]
+    keep = min(limit - framing, len(offsets))
     while keep > 0:
-        keep -= max(1, tokens - limit)
-        piece = text[: offsets[keep - 1][1]] if keep > 0 else ""
-        ids = _tokenize(tokenizer, kind, [frame(piece)])[0]
+        ids = _tokenize(tokenizer, kind, [frame(text[: offsets[keep - 1][1]])])[0]
         if len(ids) <= limit:
             return Encoded(ids, len(ids), truncated=True)
-        tokens = len(ids)
-    raise JobError("bad_parameters", f"the prompt alone is longer than {limit} tokens")
+        keep -= len(ids) - limit
+    raise JobError("bad_parameters", f"the prompt alone takes {framing} of {limit} tokens")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from jobs.settings import Settings
 from producer.client import Client, NobodyWorks
 from producer.status import JobStatusView
 
@@ -27,9 +28,9 @@ def interactive() -> bool:
 
 
 @contextmanager
-def client() -> Iterator[Client]:
+def client(configured: Settings | None = None) -> Iterator[Client]:
     """A client whose warnings are lines on standard error."""
-    with warnings.catch_warnings(), Client() as opened:
+    with warnings.catch_warnings(), Client(configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show
         yield opened

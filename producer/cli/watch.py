@@ -29,20 +29,22 @@ def command(job: str) -> int:
 
 def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     """Returns the exit code of the job's end."""
+    if quiet:
+        return exit_code(job.wait())
+    ended = progress(client, job)
+    output.hint(f"read it with: gistmill results {job.id}")
+    return exit_code(ended)
+
+
+def progress(client: Client, job: Job) -> JobStatusView:
+    """Show how the job goes until it is over, and then its status line."""
     try:
-        if quiet:
-            ended = job.wait()
-        elif output.interactive():
-            ended = _with_bar(client, job)
-        else:
-            ended = _with_lines(client, job)
+        ended = _with_bar(client, job) if output.interactive() else _with_lines(client, job)
     except KeyboardInterrupt:
         output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
         raise
-    if not quiet:
-        output.hint(output.line(ended))
-        output.hint(f"read it with: gistmill results {job.id}")
-    return exit_code(ended)
+    output.hint(output.line(ended))
+    return ended
 
 
 class Speed:
