@@ -40,6 +40,7 @@ class Timings(BaseModel):
     visibility: PositiveInt = 7200
     poll: PositiveFloat = 0.5
     """How often someone who waits for a job looks at it."""
+    services_start: PositiveFloat = 60.0
     services_linger: PositiveFloat = 3.0
     """How long embedded services outlive their last client."""
 

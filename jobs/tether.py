@@ -15,14 +15,19 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def argv(command: Sequence[str], signal: int) -> list[str]:
-    """`command`, tied to this process."""
+def argv(command: Sequence[str], signal: int, user: int | None = None) -> list[str]:
+    """`command`, tied to this process; run as `user`, a uid and gid, where root asks for it."""
     # -I -S: nothing but the standard library, found without looking around.
     tether = [sys.executable, "-I", "-S", __file__]
-    return [*tether, str(os.getpid()), str(int(signal)), *command]
+    words = [str(os.getpid()), str(int(signal)), "-" if user is None else str(user)]
+    return [*tether, *words, *command]
 
 
-def _become(parent: int, signal: int, command: list[str]) -> None:
+def _become(parent: int, signal: int, user: str, command: list[str]) -> None:
+    if user != "-":
+        os.setgroups([])
+        os.setgid(int(user))
+        os.setuid(int(user))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0)
         if os.getppid() != parent:
@@ -31,4 +36,4 @@ def _become(parent: int, signal: int, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _become(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    _become(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -14,12 +14,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
+from weakref import finalize
 
 from jobs import parameters, services, settings
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Columns, Document
 from jobs.errors import BrokerUnreachable, WaitTimeout
+from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.store import jobs, workers
 from producer import dispatch, results
@@ -42,6 +44,8 @@ class Client:
         self.settings = configured or settings.load()
         self._endpoints = services.connect(self.settings)
         self.database = Database(self._endpoints.database_url)
+        # Also for the client behind `gistmill.submit`, which nobody closes by hand.
+        self.close = finalize(self, _close, self.database, self._endpoints)
         if self._endpoints.embedded_database:
             self.database.migrate()
 
@@ -55,10 +59,6 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def close(self) -> None:
-        self.database.close()
-        self._endpoints.release()
 
     @cached_property
     def broker(self) -> Broker:
@@ -184,6 +184,11 @@ class Job:
     def results(self) -> Iterator[dict[str, Any]]:
         """Result rows in order of index, failed documents included; what is stored so far."""
         return results.rows(self._client.database, self.id)
+
+
+def _close(database: Database, endpoints: Endpoints) -> None:
+    database.close()
+    endpoints.release()
 
 
 def submit(

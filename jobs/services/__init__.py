@@ -29,7 +29,6 @@ from jobs.services import locks, places
 from jobs.services.places import Places
 from jobs.settings import Settings
 
-_PATIENCE = 60.0
 _LOOK = 0.05
 # A services process that ends at once, so many times in a row, will not come up.
 _STARTS = 3
@@ -70,9 +69,13 @@ def connect(settings: Settings) -> Endpoints:
         )
     places.check_installed()
     here = places.of(settings.home)
-    ends = monotonic() + _PATIENCE
+    ends = monotonic() + settings.timings.services_start
     hold = _hold(here, ends)
-    urls = _started(here, settings.timings.services_linger, ends)
+    try:
+        urls = _started(here, settings.timings.services_linger, ends)
+    except BaseException:
+        hold.release()
+        raise
     return Endpoints(
         settings.database_url or urls["database_url"],
         settings.broker_url or urls["broker_url"],
@@ -108,7 +111,7 @@ def _started(here: Places, linger: float, ends: float) -> dict[str, str]:
     starts = 0
     while monotonic() < ends:
         urls = _read(here)
-        if urls and _answer(urls):
+        if urls and answer(**urls):
             return urls
         if locks.is_free(here.supervisor_lock):
             if starts == _STARTS:
@@ -141,8 +144,9 @@ def _read(here: Places) -> dict[str, str] | None:
     return urls
 
 
-def _answer(urls: dict[str, str]) -> bool:
-    return database_answers(urls["database_url"]) and broker_answers(urls["broker_url"])
+def answer(database_url: str, broker_url: str) -> bool:
+    """Whether both servers do."""
+    return database_answers(database_url) and broker_answers(broker_url)
 
 
 def database_answers(url: str) -> bool:

@@ -34,6 +34,7 @@ def url(here: Places) -> str:
 def start(here: Places, log: int) -> subprocess.Popen[bytes]:
     """Start the server, its data made first where there is none."""
     user = _User()
+    user.own(here.folder)
     if not here.postgres_data.exists():
         _make(here, user, log)
     _forget_the_dead(here)
@@ -42,7 +43,7 @@ def start(here: Places, log: int) -> subprocess.Popen[bytes]:
     command = [str(postgres_bin() / "postgres"), "-D", str(here.postgres_data)]
     command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     # SIGINT is PostgreSQL's fast shutdown: sessions end, everything is written down.
-    return user.popen(tether.argv(command, signal.SIGINT), log)
+    return user.popen(command, signal.SIGINT, log)
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
@@ -62,16 +63,19 @@ class _User:
             for folder in folders:
                 shutil.chown(folder, _NOBODY, _NOBODY)
 
-    def popen(self, command: Sequence[str], log: int) -> subprocess.Popen[bytes]:
+    def popen(
+        self, command: Sequence[str], farewell: signal.Signals, log: int
+    ) -> subprocess.Popen[bytes]:
+        """Start `command`, which gets `farewell` when this process ends."""
         nobody = _NOBODY if self._root and not self._namespace else None
         return subprocess.Popen(
-            [*(_NAMESPACE if self._namespace else []), *command],
+            [
+                *(_NAMESPACE if self._namespace else []),
+                *tether.argv(command, farewell, nobody),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            user=nobody,
-            group=nobody,
-            extra_groups=None if nobody is None else [],
             start_new_session=True,
         )
 
@@ -95,7 +99,7 @@ def _make(here: Places, user: _User, log: int) -> None:
         *(str(postgres_bin() / "initdb"), "--pgdata", str(fresh), "--username", "gistmill"),
         *("--auth", "trust", "--encoding", "UTF8", "--locale", "C"),
     ]
-    if user.popen(tether.argv(initdb, signal.SIGKILL), log).wait():
+    if user.popen(initdb, signal.SIGKILL, log).wait():
         raise SystemExit("initdb failed")
     fresh.rename(here.postgres_data)
 
