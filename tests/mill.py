@@ -139,14 +139,14 @@ def pool_child(worker: subprocess.Popen[bytes]) -> int:
 
 
 def mentioning(text: str) -> list[int]:
-    """The processes whose command line holds `text`, this one left out."""
+    """The processes whose command line or environment holds `text`, this one left out."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            command = (folder / "cmdline").read_bytes()
+            known = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
         except OSError:  # it has just ended
             continue
-        if text.encode() in command and int(folder.name) != os.getpid():
+        if text.encode() in known and int(folder.name) != os.getpid():
             found.append(int(folder.name))
     return found
 

@@ -1,0 +1,80 @@
+"""`gistmill up`: the whole mill under one command, on services of its own; nothing is left."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Settings
+from tests.conftest import TIMINGS
+from tests.mill import PATIENCE, Mill, children, eventually, mentioning, sentences
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Mill]:
+    """A mill on embedded services, in a home of its own."""
+    home = Path(tempfile.mkdtemp(prefix="gm"))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    running = Mill(Settings(home=home, timings=TIMINGS), logs)
+    yield running
+    running.stop()
+    eventually(lambda: not mentioning(str(home)), "every process of the home is gone")
+    shutil.rmtree(home)
+
+
+def test_up_and_down(alone: Mill) -> None:
+    up = _up(alone)
+    _does_a_job(alone)
+    os.killpg(up.pid, signal.SIGINT)
+    assert up.wait(PATIENCE) == 0
+    assert mentioning(str(alone.settings.home)) == [], "the services have gone as well"
+    log = alone.log("up").read_text()
+    assert "worker-1 | " in log
+    assert "worker-2 | " in log
+    assert "dispatch | " in log
+    for noise in ("superuser", "[config]", "Traceback", "Warning"):
+        assert noise not in log
+
+
+def test_what_dies_comes_back(alone: Mill) -> None:
+    up = _up(alone)
+    _does_a_job(alone)
+    before = children(up.pid)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(set(children(up.pid)) - set(before)) == len(before), "all are back")
+    _does_a_job(alone)
+
+
+def test_a_killed_up_leaves_nothing(alone: Mill) -> None:
+    up = _up(alone)
+    _does_a_job(alone)
+    os.kill(up.pid, signal.SIGKILL)
+    eventually(lambda: not mentioning(str(alone.settings.home)), "all follow")
+
+
+def test_up_twice(alone: Mill) -> None:
+    """Any number of dispatchers and workers may run."""
+    _up(alone)
+    _up(alone, "again")
+    _does_a_job(alone)
+
+
+def _up(mill: Mill, name: str = "up") -> subprocess.Popen[bytes]:
+    up = mill.start(name, "up", "--workers", "2")
+    eventually(lambda: "gistmill is up" in mill.log(name).read_text(), "it is up")
+    return up
+
+
+def _does_a_job(mill: Mill) -> None:
+    lines = "\n".join(sentences(40))
+    words = ["submit", "-", "--lines", "--model", "lead-1", "--shard-size", "7", "-q"]
+    job_id = mill.command(*words, stdin=lines).stdout.strip()
+    mill.command("wait", job_id, "-q")
+    assert len(mill.command("results", job_id).stdout.splitlines()) == 40
