@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from jobs.database import Database, Transaction
 from jobs.errors import DatabaseUnreachable
@@ -31,10 +31,7 @@ Renew = Callable[[Transaction], bool]
 
 
 class Heartbeat:
-    """Holds one lease at a time for the work in the main thread.
-
-    `held` is set while something is leased; `lost` tells that it is no longer ours.
-    """
+    """Holds one lease at a time for the work in the main thread."""
 
     def __init__(self, database: Database, timings: Timings, drain_file: Path) -> None:
         self._database = database
@@ -75,7 +72,7 @@ class Heartbeat:
     def _run(self) -> None:
         renewed = monotonic()
         while True:
-            threading.Event().wait(_LOOK)
+            sleep(_LOOK)
             self._watch_deadline()
             self._watch_drain()
             if monotonic() - renewed >= self._timings.heartbeat:

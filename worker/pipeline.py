@@ -67,11 +67,15 @@ class Pipeline:
         self._timings = timings
         self._loaded: tuple[ModelKey, Engine] | None = None
         self._slice_ends = 0.0
+        self._task_ends = 0.0
 
     def summarize(self, shard_id: int) -> None:
         """Do the shard that a message names, then any other that the loaded model can do."""
-        shard = self._lease_first(shard_id)
         self._slice_ends = monotonic() + self._timings.slice
+        # Well before Celery's own limit, which would kill a process that does nothing wrong;
+        # the next message finds the model still loaded.
+        self._task_ends = monotonic() + self._timings.task_limit / 2
+        shard = self._lease_first(shard_id)
         while shard is not None:
             self._do(shard)
             shard = self._lease_next(shard.key)
@@ -93,7 +97,7 @@ class Pipeline:
 
     def _should_stop(self, key: ModelKey) -> bool:
         """Between batches: asked to stop, or the slice is over and others wait."""
-        if self._heartbeat.draining:
+        if self._heartbeat.draining or monotonic() >= self._task_ends:
             return True
         if monotonic() < self._slice_ends:
             return False
@@ -126,6 +130,7 @@ class Pipeline:
                 return
             if following and batch and self._should_stop(shard.key):
                 self._hand_back(shard)
+                self._send_again(shard)
                 return
         log.info(
             "%s shard %d: %d document(s) in %.1f s",
@@ -247,8 +252,9 @@ class Pipeline:
     def _hand_back(self, shard: Shard) -> None:
         with self._database.transaction() as tx:
             shards.hand_back(tx, shard)
-        if self._heartbeat.draining:
-            return
+
+    def _send_again(self, shard: Shard) -> None:
+        """Sooner than the dispatcher would."""
         try:
             self._broker.send_summarize(shard.id)
         except BrokerUnreachable as error:

@@ -34,12 +34,11 @@ from jobs.states import (
     JOB_FINALIZES,
     JOB_OVER,
     JOB_STARTS,
-    SHARD_OVER,
     JobStatus,
 )
 from jobs.store import clock
 from jobs.store import shards as shard_store
-from jobs.tables import jobs, shards
+from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _SUMS = ("completed", "failed", "reused", "input_tokens", "output_tokens")
@@ -266,7 +265,7 @@ def fail(tx: Transaction, job_id: str, code: str, message: str) -> bool:
 
 def close_finished(tx: Transaction) -> list[str]:
     """Close each job whose shards are all over, with their sums; returns the ids."""
-    unfinished = exists().where(shards.c.job_id == jobs.c.id, shards.c.state.not_in([*SHARD_OVER]))
+    unfinished = exists().where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
     closing = (
         update(jobs)
         .where(jobs.c.status.in_(JOB_FINALIZES.sources), ~unfinished)

@@ -38,7 +38,7 @@ from jobs.states import (
     ShardState,
 )
 from jobs.store import clock, summaries
-from jobs.tables import jobs, shards
+from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
 
@@ -77,7 +77,7 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
     if len(ids) < limit:
         new = (
             select(shards.c.id)
-            .where(shards.c.state == ShardState.PENDING, _due(), _workable())
+            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, _due(), _workable())
             .join(jobs)
             .order_by(*_dispatch_order())
         )
@@ -149,7 +149,8 @@ def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
     )
     other_shard = (
         exists()
-        .where(shards.c.job_id == jobs.c.id, shards.c.state.in_(SHARD_LEASABLE), _due())
+        .where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
+        .where(shards.c.state.in_(SHARD_LEASABLE), _due())
         .where(_workable(), ~same)
     )
     unvalidated = exists().where(
@@ -270,7 +271,8 @@ def _dispatch_order() -> tuple[ColumnElement[Any], ...]:
 def _cancel(which: ColumnElement[bool]) -> Any:
     return (
         update(shards)
-        .where(which, shards.c.state.in_(SHARD_LEASABLE & SHARD_IS_CANCELLED.sources))
+        .where(which, SHARD_UNFINISHED)
+        .where(shards.c.state.in_(SHARD_LEASABLE & SHARD_IS_CANCELLED.sources))
         .values(state=SHARD_IS_CANCELLED.target, finished_at=clock.now(), **_NO_LEASE)
     )
 
@@ -299,7 +301,7 @@ def _lease(
     free = (
         select(shards.c.id)
         .join(jobs)
-        .where(which, _workable(), or_(waiting, orphaned))
+        .where(which, _workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
         .order_by(*_dispatch_order())
         .limit(1)
         .with_for_update(of=shards, skip_locked=True)

@@ -58,13 +58,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
-    op.create_index(
-        "ix_jobs_active",
-        "jobs",
-        ["status"],
-        unique=False,
-        postgresql_where=sa.text("status NOT IN ('completed', 'failed', 'cancelled', 'expired')"),
-    )
+    op.create_index("ix_jobs_status_created_at", "jobs", ["status", "created_at"], unique=False)
     op.create_index("ix_jobs_created_at_id", "jobs", ["created_at", "id"], unique=False)
     op.create_table(
         "workers",

@@ -1,7 +1,7 @@
 """Transformers' own `generate`, for any encoder-decoder or chat model: the oracle.
 
 Pads a batch, masks the padding, and takes each row apart again. It settles no
-parameter (`worker.settling`), fills no prompt (`worker.prompts`) and chooses no
+parameter (`worker.generation`), fills no prompt (`worker.prompts`) and chooses no
 batch (`worker.batching`).
 """
 
@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from jobs.errors import JobError
 from jobs.parameters import Effective
 from worker import prompts
 from worker.engines import Encoded, Generated
@@ -49,14 +48,11 @@ class TransformersEngine:
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
-        """Raises JobError("bad_parameters") where the library refuses the parameters."""
+        """What the library raises over an input, the caller puts down to a document."""
         config = GenerationConfig(**{**self._special, **effective.generation})
-        try:
-            if config.do_sample:
-                return self._sample(batch, config, seeds)
-            return self._generate(batch, config)
-        except ValueError as error:
-            raise JobError("bad_parameters", f"generate: {error}".splitlines()[0]) from error
+        if config.do_sample:
+            return self._sample(batch, config, seeds)
+        return self._generate(batch, config)
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:
         ids = [each.ids for each in generated]
