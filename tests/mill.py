@@ -140,10 +140,19 @@ def pool_child(worker: subprocess.Popen[bytes]) -> int:
 
 def mentioning(text: str) -> list[int]:
     """The processes whose command line or environment holds `text`, this one left out."""
+    return _processes(text, "cmdline", "environ")
+
+
+def running(program: str) -> list[int]:
+    """The processes whose command line holds `program`."""
+    return _processes(program, "cmdline")
+
+
+def _processes(text: str, *files: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            known = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            known = b"".join((folder / file).read_bytes() for file in files)
         except OSError:  # it has just ended
             continue
         if text.encode() in known and int(folder.name) != os.getpid():

@@ -19,7 +19,7 @@ from jobs import services, settings
 from jobs.errors import Unreachable, UsageError
 from jobs.services import Endpoints, locks, places, postgres
 from jobs.settings import Settings, Timings
-from tests.mill import PATIENCE, eventually, mentioning
+from tests.mill import PATIENCE, eventually, mentioning, running
 
 QUICK = Timings(services_linger=0.5)
 
@@ -219,7 +219,7 @@ def _connected(client: subprocess.Popen[bytes]) -> None:
 
 
 def _of(home: Path, program: str) -> list[int]:
-    return sorted(set(mentioning(str(home))) & set(mentioning(program)))
+    return sorted(set(running(str(home))) & set(running(program)))
 
 
 def _write(held: Endpoints) -> bool:
