@@ -5,7 +5,6 @@ process alone, and is tethered to it, so that it is asked to stop even if this
 process is killed. One thread: the tether follows the thread that starts a child.
 """
 
-import io
 import os
 import selectors
 import signal
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from time import monotonic
 from types import FrameType
-from typing import IO, TextIO
+from typing import TextIO
 
 from jobs import settings, tether
 from jobs.errors import UsageError
@@ -28,6 +27,7 @@ _SETTLED = 10.0
 # What a child may need on top of its own draining.
 _MARGIN = 5.0
 _LOOK = 0.2
+_READ = 64 * 1024
 _USAGE = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = (36, 33, 32, 35, 34)
@@ -54,17 +54,18 @@ class _Running:
     def __init__(self, child: Child) -> None:
         self.child = child
         self.process: subprocess.Popen[bytes] | None = None
-        self.output: IO[bytes] = io.BytesIO()
+        self.output = -1
         self.started = 0.0
         self.not_before = 0.0
         self.backoff = _SHORTEST_BACKOFF
+        self.unfinished = b""
         self.last_line = ""
 
     def start(self) -> None:
         self.started = monotonic()
-        reading, writing = os.pipe()
-        os.set_blocking(reading, False)
-        self.output = os.fdopen(reading, "rb")
+        self.unfinished = b""
+        self.output, writing = os.pipe()
+        os.set_blocking(self.output, False)
         self.process = subprocess.Popen(
             tether.argv(self.child.argv, signal.SIGTERM),
             stdin=subprocess.DEVNULL,
@@ -131,16 +132,23 @@ class _Supervisor:
 
     def _read(self, seconds: float) -> None:
         for key, _ in self._selector.select(seconds):
-            self._copy(key.data)
+            if not self._copy(key.data):
+                self._selector.unregister(key.fileobj)
 
-    def _copy(self, running: _Running) -> None:
-        """Print the lines that are there. A child's end shows as an end of its output."""
-        lines = running.output.readlines()
+    def _copy(self, running: _Running) -> bool:
+        """Print the whole lines that are there; False at the end of the child's output."""
+        try:
+            read = os.read(running.output, _READ)
+        except BlockingIOError:
+            return False
+        *lines, running.unfinished = (running.unfinished + read).split(b"\n")
+        self._say(running, lines)
+        return bool(read)
+
+    def _say(self, running: _Running, lines: Sequence[bytes]) -> None:
         for line in lines:
             running.last_line = line.decode(errors="replace").rstrip()
             self._log.write(running.child.name, running.last_line)
-        if not lines:
-            self._selector.unregister(running.output)
 
     def _reap(self) -> None:
         for running in self._running:
@@ -156,12 +164,14 @@ class _Supervisor:
     def _take_leave(self, running: _Running, process: subprocess.Popen[bytes]) -> int:
         """Print a child's last words and wait for its end; returns its exit code."""
         process.wait()
-        if running.output.fileno() in self._selector.get_map():
-            self._copy(running)
-        with suppress(KeyError):  # _copy saw the end of its output
-            self._selector.unregister(running.output)
-        running.output.close()
         running.signal(signal.SIGKILL)  # whatever it left behind in its session
+        while self._copy(running):
+            pass
+        if running.unfinished:
+            self._say(running, [running.unfinished])
+        with suppress(KeyError):  # _read saw the end of its output
+            self._selector.unregister(running.output)
+        os.close(running.output)
         running.process = None
         return process.returncode
 

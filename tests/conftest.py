@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -31,6 +32,15 @@ TIMINGS = Timings(
     poll=0.1,
     services_linger=1,
 )
+
+# The same examples on each run, and no failure for a machine that is slow.
+hypothesis.settings.register_profile(
+    "gistmill",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("gistmill")
 
 _numbers = count()
 _REDIS_DATABASES = 16

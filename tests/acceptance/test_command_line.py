@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.mill import GISTMILL, Mill, eventually, sentences, write_jsonl
+from tests.mill import GISTMILL, PATIENCE, Mill, eventually, sentences, write_jsonl
 
 
 @pytest.fixture
@@ -106,11 +105,8 @@ def test_ctrl_c_on_watch_leaves_the_job(mill: Mill, source: str) -> None:
     job_id = mill.command("submit", source, "--model", "lead-1", "-q").stdout.strip()
     watching = mill.start("watch", "watch", job_id)
     eventually(lambda: "gistmill up" in mill.log("watch").read_text(), "watching")
-    # The hint comes just before the watching: the signal must not come before the latter.
-    while watching.poll() is None:
-        os.killpg(watching.pid, signal.SIGINT)
-        time.sleep(0.2)
-    assert watching.returncode == 130
+    os.killpg(watching.pid, signal.SIGINT)
+    assert watching.wait(PATIENCE) == 130
     assert "Traceback" not in mill.log("watch").read_text()
     assert json.loads(mill.command("status", job_id, "--json").stdout)["status"] == "validating"
 

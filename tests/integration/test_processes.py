@@ -79,6 +79,14 @@ def test_a_usage_error_ends_all(tmp_path: Path) -> None:
     assert refused.gone()
 
 
+def test_a_line_is_printed_once_it_is_whole(tmp_path: Path) -> None:
+    pieces = "import os, time; os.write(1, b'half '); time.sleep(0.5); os.write(1, b'whole\\nend')"
+    slow = Supervised(tmp_path, pieces)
+    eventually(lambda: "again in" in slow.said(), "its end")
+    assert slow.said().startswith("one | half whole\none | end\none | ended with 0")
+    assert slow.end(signal.SIGINT) == 0
+
+
 def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
     """At once on the second signal, well before the five seconds' margin and the drain."""
     deaf = Supervised(tmp_path, STUBBORN, drain=600.0)
