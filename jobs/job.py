@@ -1,6 +1,7 @@
 """A job and a shard as a worker sees them, read from SQL in one piece."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from jobs.parameters import Effective
@@ -36,6 +37,7 @@ class Validation:
     model: str
     requested: dict[str, Any]
     source: dict[str, Any]
+    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Shard:
     source: dict[str, Any]
     key: ModelKey
     effective: Effective
+    fair_group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,12 @@ class NewJob:
     source: dict[str, Any]
     shard_size: int
     labels: dict[str, str] = field(default_factory=dict)
+    priority: int = 0
+    dry_run: bool = False
+    idempotency_key: str | None = None
+    deadline: datetime | None = None
+    run_window: str | None = None
+    interval: tuple[datetime, datetime] | None = None
+    """The interval of its window that is open, or opens next."""
+    fair_group: str = ""
+    max_error_rate: float | None = None

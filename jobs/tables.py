@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -68,6 +69,7 @@ def _lease() -> list[Column[object]]:
 
 # A query uses a partial index only where it states the same condition in the same words.
 _UNFINISHED = "state NOT IN ('cancelled', 'done')"
+_FAILED = "error_code IS NOT NULL"
 
 jobs = Table(
     "jobs",
@@ -82,11 +84,26 @@ jobs = Table(
     Column("labels", JSONB, nullable=False, server_default=text("'{}'")),
     Column("priority", Integer, nullable=False, server_default=text("0")),
     Column("shard_size", Integer, nullable=False),
+    # Ends with a report once it is validated.
+    Column("dry_run", Boolean, nullable=False, server_default=text("false")),
+    # A second submission under the same key is this job, if it has the same content.
+    Column("idempotency_key", Text),
+    Column("content_sha256", Text),
+    # When, and beside whom, it may run.
+    Column("deadline", DateTime(timezone=True)),
+    Column("run_window", Text),
+    # The interval of its window that is open, or opens next.
+    Column("opens_at", DateTime(timezone=True)),
+    Column("closes_at", DateTime(timezone=True)),
+    Column("fair_group", Text, nullable=False, server_default=text("''")),
+    # More failed documents than this share of all end the job.
+    Column("max_error_rate", Double),
     # What was settled while validating; NULL until then.
     Column("model_revision", Text),
     Column("engine", Text),
     Column("dtype", Text),
     Column("parameters", JSONB),
+    Column("report", JSONB),
     # NULL until the source was cut into shards.
     Column("total", BigInteger),
     # Filled once, when the job is over.
@@ -104,6 +121,8 @@ jobs = Table(
     Column("finished_at", DateTime(timezone=True)),
     *_lease(),
     CheckConstraint(f"status IN ({_values(JobStatus)})", name="status"),
+    CheckConstraint("num_nulls(run_window, opens_at, closes_at) IN (0, 3)", name="run_window"),
+    UniqueConstraint("idempotency_key"),
     Index("ix_jobs_created_at_id", "created_at", "id"),
     Index("ix_jobs_status_created_at", "status", "created_at"),
 )
@@ -128,6 +147,8 @@ shards = Table(
     _count("reused"),
     _count("input_tokens"),
     _count("output_tokens"),
+    # How long workers were at it, without the loading of the model.
+    Column("busy_seconds", Double, nullable=False, server_default=text("0")),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     UniqueConstraint("job_id", "number"),
@@ -178,6 +199,17 @@ summaries = Table(
     ),
     PrimaryKeyConstraint("job_id", "index"),
     CheckConstraint("(summary IS NULL) <> (error_code IS NULL)", name="summary_or_error"),
+    Index("ix_summaries_failed", "job_id", "error_code", postgresql_where=text(_FAILED)),
+)
+
+SUMMARY_FAILED = text(f"summaries.{_FAILED}")
+
+# How many tokens each group of jobs was served, for fairness between them (jobs/store/fairness.py).
+fair_shares = Table(
+    "fair_shares",
+    metadata,
+    Column("fair_group", Text, primary_key=True),
+    _count("tokens"),
 )
 
 workers = Table(
@@ -195,5 +227,7 @@ workers = Table(
     Column(
         "seen_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),
+    # Seconds by which its clock is ahead of the database's, the way of its message included.
+    Column("clock_ahead", Double, nullable=False, server_default=text("0")),
     CheckConstraint("role IN ('worker', 'dispatcher')", name="role"),
 )

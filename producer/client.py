@@ -8,8 +8,9 @@ for row in job.results():
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -18,15 +19,25 @@ from weakref import finalize
 
 from jobs import parameters, services, settings
 from jobs.broker import Broker
-from jobs.database import Database
+from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
-from jobs.errors import BrokerUnreachable, WaitTimeout
+from jobs.errors import BrokerUnreachable, NotAllowed, WaitTimeout
 from jobs.services import Endpoints
 from jobs.settings import Settings
-from jobs.store import jobs, workers
-from producer import dispatch, results
+from jobs.store import control, jobs, summaries, workers
+from jobs.store.control import Retried
+from jobs.store.summaries import Failures
+from jobs.windows import RunWindow
+from producer import dispatch, results, times
 from producer.status import JobStatusView, view
-from producer.submit import SHARD_SIZE, Request, from_python, submit_documents, submit_file
+from producer.submit import (
+    SHARD_SIZE,
+    Accepted,
+    Request,
+    from_python,
+    submit_documents,
+    submit_file,
+)
 
 
 class NobodyWorks(UserWarning):
@@ -86,13 +97,22 @@ class Client:
         max_new_tokens: int | None = None,
         seed: int = 0,
         generate: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        priority: int = 0,
+        idempotency_key: str | None = None,
+        window: str | None = None,
+        deadline: str | datetime | None = None,
+        fair_by: str | None = None,
+        max_error_rate: float | None = None,
+        dry_run: bool = False,
     ) -> "Job":
         """Submit texts, mappings with a text in them, or a path to a JSONL file.
 
         An iterable is read once, and its documents are kept in SQL; a file is
-        read where it lies. `generate` takes any other GenerationConfig field.
-        Raises UsageError where the request makes no sense, NotFound where there
-        is no such file.
+        read where it lies. `generate` takes any other GenerationConfig field;
+        `window` and `deadline` are written as on the command line.
+        Raises UsageError where the request makes no sense, NotFound where there is no
+        such file.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -111,6 +131,14 @@ class Client:
             prompt=prompt,
             parameters=parameters.parse(asked),
             shard_size=shard_size,
+            labels=labels or {},
+            priority=priority,
+            idempotency_key=idempotency_key,
+            window=RunWindow.parse(window) if window else None,
+            deadline=_deadline(deadline),
+            fair_by=fair_by,
+            max_error_rate=max_error_rate,
+            dry_run=dry_run,
         )
         columns = Columns(text_column, id_column, reference_column)
         if isinstance(documents, os.PathLike):
@@ -123,13 +151,13 @@ class Client:
     def submit_documents(self, request: Request, documents: Iterable[Document]) -> "Job":
         return self._accepted(submit_documents(self.database, request, documents))
 
-    def _accepted(self, job_id: str) -> "Job":
+    def _accepted(self, accepted: Accepted) -> "Job":
         try:
             dispatch.fill(self.database, self.broker, self.settings.timings)
         except BrokerUnreachable as error:
             message = f"{error}; the job is accepted and runs once Redis is back"
             warnings.warn(NobodyWorks(message), stacklevel=4)
-        return Job(self, job_id)
+        return Job(self, accepted.job_id, new=accepted.new)
 
     # --- looking
 
@@ -138,11 +166,21 @@ class Client:
         with self.database.transaction() as tx:
             return Job(self, jobs.find(tx, prefix))
 
-    def jobs(self, limit: int = 20) -> list[JobStatusView]:
-        """The newest first."""
+    def jobs(self, limit: int = 20, labels: Mapping[str, str] | None = None) -> list[JobStatusView]:
+        """The newest first; only those that have all of `labels`."""
         with self.database.transaction() as tx:
             alive = workers.alive(tx, "worker", self.settings.timings.alive)
-            return [view(record, alive) for record in jobs.latest(tx, limit)]
+            return [view(record, alive) for record in jobs.latest(tx, limit, labels)]
+
+    def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
+        """Delete jobs that have been over for `older_than` seconds; returns their ids."""
+        with self.database.transaction() as tx:
+            old = control.over_before(tx, older_than)
+        for job_id in [] if dry_run else old:
+            # One at a time: a job may have millions of rows.
+            with self.database.transaction() as tx:
+                control.purge(tx, [job_id])
+        return old
 
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on: `dispatcher`, `worker`."""
@@ -156,8 +194,10 @@ class Client:
 class Job:
     """A job that was submitted. Holds its id; everything else is asked when needed."""
 
-    def __init__(self, client: Client, job_id: str) -> None:
+    def __init__(self, client: Client, job_id: str, *, new: bool = False) -> None:
         self.id = job_id
+        self.new = new
+        """Whether this submission made it; False where an idempotency key led to it."""
         self._client = client
 
     def __repr__(self) -> str:
@@ -184,6 +224,54 @@ class Job:
     def results(self) -> Iterator[dict[str, Any]]:
         """Result rows in order of index, failed documents included; what is stored so far."""
         return results.rows(self._client.database, self.id)
+
+    def failures(self, samples: int = 3) -> list[Failures]:
+        """Failed documents by error code, the most frequent first."""
+        with self._client.database.transaction() as tx:
+            return summaries.failures(tx, self.id, samples)
+
+    # --- asking
+
+    def cancel(self) -> None:
+        """Stop it; what is done is kept. Raises NotAllowed where it is over."""
+        self._ask(control.cancel, "only a job that is not over can be cancelled")
+
+    def pause(self) -> None:
+        """Stop it for now; a batch in hand is finished. Raises NotAllowed."""
+        self._ask(control.pause, "only a job in progress can be paused")
+
+    def resume(self) -> None:
+        """Go on with a paused job, or one that its error rate ended. Raises NotAllowed."""
+        self._ask(
+            control.resume, "only a job that is paused, or ended by its error rate, can be resumed"
+        )
+
+    def set_priority(self, priority: int) -> None:
+        """Jobs of a higher priority go first. Raises NotAllowed where it is over."""
+        self._ask(partial(control.set_priority, priority=priority), "there is nothing left to do")
+
+    def retry(self, error: str | None = None) -> Retried:
+        """Do again what failed, of one error code alone if given, and what was cut off.
+
+        Raises NotAllowed where the job is not over or was a dry run.
+        """
+        with self._client.database.transaction() as tx:
+            retried = control.retry(tx, self.id, error)
+            if retried is None:
+                raise self._refused(tx, "only a job that is over can be retried, and no dry run")
+        return retried
+
+    def _ask(self, what: Callable[[Transaction, str], bool], otherwise: str) -> None:
+        with self._client.database.transaction() as tx:
+            if not what(tx, self.id):
+                raise self._refused(tx, otherwise)
+
+    def _refused(self, tx: Transaction, why: str) -> NotAllowed:
+        return NotAllowed(f"{self.id} is {jobs.get(tx, self.id).status}: {why}")
+
+
+def _deadline(given: str | datetime | None) -> datetime | None:
+    return times.deadline(given, datetime.now(UTC)) if isinstance(given, str) else given
 
 
 def _close(database: Database, endpoints: Endpoints) -> None:

@@ -8,12 +8,14 @@ that is lost on the way is sent again, one that is doubled does no harm.
 import logging
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable
 from jobs.settings import Timings
-from jobs.store import jobs, locks, shards, workers
+from jobs.store import control, endings, locks, shards, validations, workers
+from jobs.windows import RunWindow
 
 log = logging.getLogger("gistmill.dispatch")
 
@@ -25,6 +27,8 @@ class Turn:
     """What one turn found and did."""
 
     returned: int = 0
+    ended: list[str] = field(default_factory=list)
+    """Jobs that passed their deadline, or failed too often."""
     closed: list[str] = field(default_factory=list)
     validations: list[str] = field(default_factory=list)
     shards: list[int] = field(default_factory=list)
@@ -50,9 +54,11 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
     with database.transaction() as tx:
         if not locks.try_dispatch(tx):
             return turn
-        turn.returned = shards.return_expired(tx) + jobs.return_expired_validations(tx)
-        shards.cancel_unstarted_of_failed(tx)
-        turn.closed = jobs.close_finished(tx)
+        turn.returned = shards.return_expired(tx) + validations.return_expired(tx)
+        turn.ended = endings.end_late(tx) + endings.end_failing(tx)
+        shards.cancel_unstarted_of_ending(tx)
+        turn.closed = endings.close_finished(tx)
+        _turn_windows(tx)
         workers.forget_the_gone(tx)
         if waiting is not None:
             _choose(tx, turn, waiting, timings)
@@ -63,6 +69,12 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
     for shard_id in turn.shards:
         broker.send_summarize(shard_id)
     return turn
+
+
+def _turn_windows(tx: Transaction) -> None:
+    """Find out when a window that has shut opens next."""
+    for job_id, window in control.passed_windows(tx):
+        control.set_interval(tx, job_id, RunWindow.parse(window).interval(datetime.now(UTC)))
 
 
 def _queue_length(broker: Broker) -> tuple[int | None, BrokerUnreachable | None]:
@@ -76,7 +88,7 @@ def _choose(tx: Transaction, turn: Turn, waiting: int, timings: Timings) -> None
     """Fill the window: validations first, they are what jobs wait for."""
     window = max(_SMALLEST_WINDOW, 2 * workers.alive(tx, "worker", timings.alive))
     room = max(0, window - waiting)
-    turn.validations = jobs.queue_due_validations(tx, room, timings.resend_after)
+    turn.validations = validations.queue_due(tx, room, timings.resend_after)
     room -= len(turn.validations)
     turn.shards = shards.queue_due(tx, room, timings.resend_after)
 
@@ -84,6 +96,8 @@ def _choose(tx: Transaction, turn: Turn, waiting: int, timings: Timings) -> None
 def _report(turn: Turn) -> None:
     if turn.returned:
         log.warning("took back %d lease(s) that ran out", turn.returned)
+    for job_id in turn.ended:
+        log.warning("%s ends early; `gistmill status` says why", job_id)
     for job_id in turn.closed:
         log.info("%s is over", job_id)
     if turn.validations or turn.shards:

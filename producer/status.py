@@ -6,10 +6,8 @@ from typing import Any, Literal
 
 from jobs.states import JOB_OVER, JobStatus
 from jobs.store.jobs import JobRecord
-
-# An estimate from the speed so far: a model still loading, or longer documents at the
-# end, make it slower; more workers make it faster.
-_ETA_LOW, _ETA_HIGH = 0.7, 1.5
+from producer import forecast
+from producer.forecast import Eta
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +38,6 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
-class Eta:
-    """Seconds until the job is over, as a range."""
-
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
 class JobStatusView:
     """A job as it stands. Times are unix seconds."""
 
@@ -64,6 +54,10 @@ class JobStatusView:
     prompt: str | None
     labels: dict[str, str]
     priority: int
+    window: str | None
+    deadline: int | None
+    max_error_rate: float | None
+    dry_run: bool
     counts: Counts
     usage: Usage
     throughput: Throughput | None
@@ -72,6 +66,8 @@ class JobStatusView:
     started_at: int | None
     finished_at: int | None
     error: dict[str, str] | None
+    report: dict[str, Any] | None
+    """What a dry run found."""
 
     @property
     def over(self) -> bool:
@@ -85,7 +81,6 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
     """`workers` is how many are alive: without one there is no estimate."""
     done = job.completed + job.failed
     pending = None if job.total is None else job.total - done
-    throughput = _throughput(job, done)
     return JobStatusView(
         id=job.id,
         object="job",
@@ -100,14 +95,19 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         prompt=(job.parameters or job.requested).get("prompt"),
         labels=job.labels,
         priority=job.priority,
+        window=job.run_window,
+        deadline=None if job.deadline is None else _unix(job.deadline),
+        max_error_rate=job.max_error_rate,
+        dry_run=job.dry_run,
         counts=Counts(job.total, job.completed, job.failed, pending, job.reused),
         usage=Usage(job.input_tokens, job.output_tokens),
-        throughput=throughput,
-        eta_seconds=_eta(job, pending, throughput) if workers else None,
+        throughput=_throughput(job, done),
+        eta_seconds=forecast.eta(job, workers),
         created_at=_unix(job.created_at),
         started_at=None if job.started_at is None else _unix(job.started_at),
         finished_at=None if job.finished_at is None else _unix(job.finished_at),
         error=job.error,
+        report=job.report,
     )
 
 
@@ -135,13 +135,6 @@ def _throughput(job: JobRecord, done: int) -> Throughput | None:
         return None
     tokens = job.input_tokens + job.output_tokens
     return Throughput(round(done / job.seconds, 3), round(tokens / job.seconds, 1))
-
-
-def _eta(job: JobRecord, pending: int | None, throughput: Throughput | None) -> Eta | None:
-    if job.status != JobStatus.IN_PROGRESS or pending is None or throughput is None:
-        return None
-    seconds = pending / throughput.documents_per_second if throughput.documents_per_second else 0
-    return Eta(round(seconds * _ETA_LOW), round(seconds * _ETA_HIGH))
 
 
 def _unix(time: datetime) -> int:

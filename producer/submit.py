@@ -1,11 +1,14 @@
-"""Submitting: cut the source into shards, commit job and shards, then try one dispatch.
+"""Submitting: cut the source into shards, commit job and shards.
 
-Nothing is sent before the commit. A broker that is down does not refuse a job:
-the dispatcher sends it when the broker is back.
+Nothing is sent before the commit. Under an idempotency key that is known already no
+second job is made: the same content is the first job, other content is an error.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -17,8 +20,12 @@ from jobs.job import NewJob, NewShard
 from jobs.parameters import Dtype, Engine, Parameters
 from jobs.sources import inline, jsonl
 from jobs.store import documents, jobs, shards
+from jobs.store.jobs import Earlier
+from jobs.windows import RunWindow
 
 SHARD_SIZE = 256
+
+_MOST_PRIORITY = 1000
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -35,6 +42,15 @@ class Request:
     prompt: str | None = None
     parameters: Parameters = field(default_factory=Parameters)
     shard_size: int = SHARD_SIZE
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+    idempotency_key: str | None = None
+    window: RunWindow | None = None
+    deadline: datetime | None = None
+    fair_by: str | None = None
+    """A label: jobs are served fairly between its values."""
+    max_error_rate: float | None = None
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _one_of("engine", self.engine, get_args(Engine))
@@ -43,39 +59,123 @@ class Request:
             raise UsageError(f"shard size {self.shard_size}: must be at least 1 document")
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
+        if abs(self.priority) > _MOST_PRIORITY:
+            raise UsageError(
+                f"priority {self.priority}: write -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
+            )
+        if self.fair_by is not None and self.fair_by not in self.labels:
+            raise UsageError(f"fair by {self.fair_by!r}: give the job that label too")
+        if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
+            raise UsageError(f"max error rate {self.max_error_rate}: write 0.2 for one in five")
 
     def new_job(self, source: dict[str, Any]) -> NewJob:
-        requested = {
+        window = self.window
+        return NewJob(
+            id=jobs.new_id(),
+            name=self.name,
+            model=self.model,
+            requested=self._requested(),
+            source=source,
+            shard_size=self.shard_size,
+            labels=dict(self.labels),
+            priority=self.priority,
+            dry_run=self.dry_run,
+            idempotency_key=self.idempotency_key,
+            deadline=self.deadline,
+            run_window=None if window is None else str(window),
+            interval=None if window is None else window.interval(datetime.now(UTC)),
+            fair_group=f"{self.fair_by}={self.labels[self.fair_by]}" if self.fair_by else "",
+            max_error_rate=self.max_error_rate,
+        )
+
+    def content(self) -> "Content":
+        """A digest of what decides the summaries, to which the documents are added."""
+        return Content(self.model, self._requested(), self.dry_run)
+
+    def _requested(self) -> dict[str, Any]:
+        return {
             "engine": self.engine,
             "dtype": self.dtype,
             "prompt": self.prompt,
             "parameters": self.parameters.model_dump(mode="json"),
         }
-        return NewJob(jobs.new_id(), self.name, self.model, requested, source, self.shard_size)
 
 
-def submit_file(database: Database, request: Request, path: Path, columns: Columns) -> str:
-    """Submit a JSONL file, which stays where it is; returns the job's id.
+class Content:
+    """Whether two submissions ask for the same: a digest over what they are made of."""
+
+    def __init__(self, *parts: object) -> None:
+        self._digest = sha256()
+        self.add(parts)
+
+    def add(self, part: object) -> None:
+        self._digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
+
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job's id, and whether this submission made it."""
+
+    job_id: str
+    new: bool
+
+
+def submit_file(database: Database, request: Request, path: Path, columns: Columns) -> Accepted:
+    """Submit a JSONL file, which stays where it is.
 
     Raises NotFound where the file can not be read, UsageError where it has no document.
     """
     source = jsonl.describe(path, columns)
-    job = request.new_job(source)
+    content = request.content()
+    # When it was written says nothing of what is in it.
+    content.add({name: value for name, value in source.items() if name != "modified_ns"})
     with database.transaction() as tx:
+        if earlier := _earlier(tx, request):
+            return _same(request, earlier, content)
+        job = request.new_job(source)
         jobs.add(tx, job)
         total = _add_shards(tx, job.id, jsonl.plan(source, request.shard_size))
-        _finish(tx, job.id, total, str(path))
-    return job.id
+        _finish(tx, job.id, total, str(path), content)
+    return Accepted(job.id, new=True)
 
 
-def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> str:
-    """Submit documents that are kept in SQL; returns the job's id. Reads `given` once."""
-    job = request.new_job(inline.describe())
+def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:
+    """Submit documents that are kept in SQL. Reads `given` once."""
+    content = request.content()
+    read = _read(given, content)
     with database.transaction() as tx:
+        if earlier := _earlier(tx, request):
+            for _ in read:
+                pass
+            return _same(request, earlier, content)
+        job = request.new_job(inline.describe())
         jobs.add(tx, job)
-        total = _add_shards(tx, job.id, _stored(tx, job.id, given, request.shard_size))
-        _finish(tx, job.id, total, "the input")
-    return job.id
+        total = _add_shards(tx, job.id, _stored(tx, job.id, read, request.shard_size))
+        _finish(tx, job.id, total, "the input", content)
+    return Accepted(job.id, new=True)
+
+
+def _earlier(tx: Transaction, request: Request) -> Earlier | None:
+    return jobs.under_key(tx, request.idempotency_key) if request.idempotency_key else None
+
+
+def _same(request: Request, earlier: Earlier, content: Content) -> Accepted:
+    if earlier.content_sha256 != content.sha256():
+        raise UsageError(
+            f"idempotency key {request.idempotency_key!r} belongs to {earlier.id}, which has "
+            "other documents or parameters; choose another key"
+        )
+    return Accepted(earlier.id, new=False)
+
+
+def _read(given: Iterable[Document], content: Content) -> Iterator[Document]:
+    for document in given:
+        error = document.error and document.error.code
+        content.add((document.text, document.id, document.reference, error))
+        yield document
 
 
 def from_python(given: Iterable[object], columns: Columns) -> Iterator[Document]:
@@ -110,10 +210,10 @@ def _add_shards(tx: Transaction, job_id: str, planned: Iterator[NewShard]) -> in
     return total
 
 
-def _finish(tx: Transaction, job_id: str, total: int, source: str) -> None:
+def _finish(tx: Transaction, job_id: str, total: int, source: str, content: Content) -> None:
     if not total:
         raise UsageError(f"{source} holds no document; give one JSON object a line")
-    jobs.set_total(tx, job_id, total)
+    jobs.finish_adding(tx, job_id, total, content.sha256())
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

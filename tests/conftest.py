@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,33 +58,30 @@ def endpoints() -> Iterator[Endpoints]:
         assert services.wait_stopped(Path(home), 30)
 
 
+@pytest.fixture(scope="session")
+def migrated(endpoints: Endpoints) -> str:
+    """The name of a database with our tables, for others to be copied from."""
+    name = "migrated"
+    with psycopg.connect(_plain(endpoints.database_url), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    made = Database(_named(endpoints.database_url, name))
+    made.migrate()
+    made.close()
+    return name
+
+
 @pytest.fixture
 def empty(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a mill of the test's own: a database without tables, an empty queue, a home."""
-    number = next(_numbers)
-    name = f"test_{number}"
-    with psycopg.connect(_plain(endpoints.database_url), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        virtual_host = f"virtual_host={number % _REDIS_DATABASES}"
-        broker_url = endpoints.broker_url.replace("virtual_host=0", virtual_host)
-        _flush(broker_url)
-        yield Settings(
-            home=tmp_path / "home",
-            database_url=endpoints.database_url.replace("/postgres?", f"/{name}?"),
-            broker_url=broker_url,
-            timings=TIMINGS,
-        )
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with _mill_of_its_own(endpoints, "template1", tmp_path) as configured:
+        yield configured
 
 
 @pytest.fixture
-def configured(empty: Settings) -> Settings:
+def configured(endpoints: Endpoints, migrated: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a mill of the test's own, its tables made."""
-    assert empty.database_url
-    fresh = Database(empty.database_url)
-    fresh.migrate()
-    fresh.close()
-    return empty
+    with _mill_of_its_own(endpoints, migrated, tmp_path) as configured:
+        yield configured
 
 
 @pytest.fixture
@@ -111,6 +109,29 @@ def mill(configured: Settings, tmp_path: Path, request: pytest.FixtureRequest) -
     yield running
     running.stop()
     request.node.add_report_section("teardown", "mill", running.logs())
+
+
+@contextmanager
+def _mill_of_its_own(endpoints: Endpoints, template: str, folder: Path) -> Iterator[Settings]:
+    number = next(_numbers)
+    name = f"test_{number}"
+    words = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(_plain(endpoints.database_url), autocommit=True) as connection:
+        connection.execute(words.format(sql.Identifier(name), sql.Identifier(template)))
+        virtual_host = f"virtual_host={number % _REDIS_DATABASES}"
+        broker_url = endpoints.broker_url.replace("virtual_host=0", virtual_host)
+        _flush(broker_url)
+        yield Settings(
+            home=folder / "home",
+            database_url=_named(endpoints.database_url, name),
+            broker_url=broker_url,
+            timings=TIMINGS,
+        )
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _named(url: str, database: str) -> str:
+    return url.replace("/postgres?", f"/{database}?")
 
 
 def _plain(url: str) -> str:

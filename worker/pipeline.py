@@ -20,7 +20,7 @@ from jobs.documents import Document, storable
 from jobs.errors import BrokerUnreachable, JobError, TransientError
 from jobs.job import ModelKey, Row, Shard
 from jobs.settings import Timings
-from jobs.store import jobs, shards, summaries
+from jobs.store import endings, shards, summaries
 from worker import batching
 from worker.engines import Encoded, Engine, Generated
 from worker.heartbeat import Heartbeat
@@ -67,6 +67,7 @@ class Pipeline:
         self._timings = timings
         self._loaded: tuple[ModelKey, Engine] | None = None
         self._slice_ends = 0.0
+        self._busy_since = 0.0
         self._task_ends = 0.0
 
     def summarize(self, shard_id: int) -> None:
@@ -109,6 +110,7 @@ class Pipeline:
     def _do(self, shard: Shard) -> None:
         renew = partial(shards.renew, shard=shard, seconds=self._timings.lease)
         hand_back = partial(shards.hand_back, shard=shard)
+        self._busy_since = monotonic()
         with self._heartbeat.holding(renew, hand_back):
             try:
                 self._work_through(shard)
@@ -193,7 +195,8 @@ class Pipeline:
             with self._heartbeat.deadline(self._timings.load_deadline):
                 self._loaded = (key, self._load_engine(key))
             # The slice counts from here: loading is not work done.
-            self._slice_ends = monotonic() + self._timings.slice
+            self._busy_since = monotonic()
+            self._slice_ends = self._busy_since + self._timings.slice
         return self._loaded[1]
 
     # --- one batch
@@ -236,9 +239,16 @@ class Pipeline:
         """
         done = not following
         indexes = [item.document.index for item in following]
+        busy_from, self._busy_since = self._busy_since, monotonic()
         with self._database.transaction() as tx:
             stored = shards.store(
-                tx, shard, rows, indexes, done=done, lease_seconds=self._timings.lease
+                tx,
+                shard,
+                rows,
+                indexes,
+                done=done,
+                lease_seconds=self._timings.lease,
+                busy_seconds=self._busy_since - busy_from,
             )
             goes_on = stored and (done or shards.job_goes_on(tx, shard.job_id))
         if not stored:
@@ -263,7 +273,7 @@ class Pipeline:
     def _fail_job(self, shard: Shard, error: JobError) -> None:
         log.error("%s failed: %s", shard.job_id, error)
         with self._database.transaction() as tx:
-            jobs.fail(tx, shard.job_id, error.code, error.message)
+            endings.fail(tx, shard.job_id, error.code, error.message)
             shards.hand_back(tx, shard)
 
     def _try_later(self, shard: Shard, error: TransientError) -> None:

@@ -14,7 +14,7 @@ from jobs.errors import JobError, TransientError
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
-from jobs.store import jobs
+from jobs.store import validations
 from worker import models
 from worker.heartbeat import Heartbeat
 from worker.pipeline import retry_pause
@@ -48,14 +48,14 @@ class Validator:
         """Validate the job that a message names, then all others of its model that wait."""
         while not self._heartbeat.draining:
             with self._database.transaction() as tx:
-                validation = jobs.lease_validation(tx, job_id, self._worker, self._timings.lease)
+                validation = validations.lease(tx, job_id, self._worker, self._timings.lease)
             if validation is None:
                 return
             self._validate(validation)
 
     def _validate(self, validation: Validation) -> None:
-        renew = partial(jobs.renew_validation, validation=validation, seconds=self._timings.lease)
-        hand_back = partial(jobs.hand_back_validation, validation=validation)
+        renew = partial(validations.renew, validation=validation, seconds=self._timings.lease)
+        hand_back = partial(validations.hand_back, validation=validation)
         with self._heartbeat.holding(renew, hand_back):
             try:
                 with self._heartbeat.deadline(self._timings.load_deadline):
@@ -66,7 +66,7 @@ class Validator:
                 self._try_later(validation, error)
             else:
                 with self._database.transaction() as tx:
-                    jobs.start(tx, validation, key, effective)
+                    validations.start(tx, validation, key, effective)
                 log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
 
     def _settle(self, validation: Validation) -> tuple[ModelKey, Effective]:
@@ -89,7 +89,7 @@ class Validator:
     def _refuse(self, validation: Validation, error: JobError) -> None:
         log.error("%s failed: %s", validation.job_id, error)
         with self._database.transaction() as tx:
-            jobs.refuse(tx, validation, error.code, error.message)
+            validations.refuse(tx, validation, error.code, error.message)
 
     def _try_later(self, validation: Validation, error: TransientError) -> None:
         if validation.tries + 1 >= self._timings.tries:
@@ -98,4 +98,4 @@ class Validator:
         pause = retry_pause(self._timings, validation.tries)
         log.warning("%s: %s; again in %.0f s", validation.job_id, error, pause)
         with self._database.transaction() as tx:
-            jobs.try_validation_later(tx, validation, pause)
+            validations.try_later(tx, validation, pause)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Subquery,
     and_,
     case,
     cast,
@@ -28,19 +29,30 @@ from jobs.database import Transaction
 from jobs.job import ModelKey, NewShard, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import (
+    JOB_UNFINISHED,
     SHARD_IS_CANCELLED,
     SHARD_IS_DONE,
     SHARD_LEASABLE,
     SHARD_QUEUES,
+    SHARD_RETRIES,
     SHARD_RETURNS,
     SHARD_RUNS,
+    SHARD_UNQUEUES,
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, summaries
+from jobs.store import clock, fairness, summaries
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
+_AGAIN: dict[str, Any] = {
+    "state": SHARD_RETRIES.target,
+    "finished_at": None,
+    "deaths": 0,
+    "tries": 0,
+    "next_attempt_at": None,
+    "next_batch": [],
+}
 
 
 def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]) -> None:
@@ -65,7 +77,7 @@ def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]
 def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
     """Mark up to `limit` shards as sent and return their ids, in the order to send them.
 
-    First those whose message may be lost, sent longest ago; then new ones, oldest job first.
+    First those whose message may be lost, sent longest ago; then new ones.
     """
     lost = (
         select(shards.c.id)
@@ -95,14 +107,49 @@ def return_expired(tx: Transaction) -> int:
     return tx.execute(expired).rowcount
 
 
-def cancel_unstarted_of_failed(tx: Transaction) -> int:
-    """Give up what is left of jobs that an error has ended."""
-    failed = select(jobs.c.id).where(jobs.c.status == JobStatus.IN_PROGRESS, _has_error())
-    return tx.execute(_cancel(shards.c.job_id.in_(failed))).rowcount
+def cancel_unstarted_of_ending(tx: Transaction) -> int:
+    """Give up what is left of jobs that an error or a user has ended."""
+    ending = select(jobs.c.id).where(
+        or_(
+            and_(jobs.c.status.in_(JOB_UNFINISHED), _has_error()),
+            jobs.c.status == JobStatus.CANCELLING,
+        )
+    )
+    return tx.execute(_cancel(shards.c.job_id.in_(ending))).rowcount
 
 
 def cancel_unstarted(tx: Transaction, job_id: str) -> int:
     return tx.execute(_cancel(shards.c.job_id == job_id)).rowcount
+
+
+def unqueue(tx: Transaction, job_id: str) -> int:
+    """Forget the messages of a job that was paused; they will find nothing to do."""
+    queued = and_(shards.c.job_id == job_id, shards.c.state.in_(SHARD_UNQUEUES.sources))
+    return tx.execute(
+        update(shards).where(queued).values(state=SHARD_UNQUEUES.target, queued_at=None)
+    ).rowcount
+
+
+def take_up_cancelled(tx: Transaction, job_id: str) -> int:
+    """Make what was cut off wait again; returns how many documents that are."""
+    cut_off = and_(shards.c.job_id == job_id, shards.c.state == ShardState.CANCELLED)
+    left = shards.c.stop - shards.c.start - shards.c.completed - shards.c.failed
+    taken_up = update(shards).where(cut_off).values(**_AGAIN).returning(left)
+    return sum(tx.execute(taken_up).scalars())
+
+
+def take_up_failed(tx: Transaction, counted: Subquery) -> None:
+    """Make shards wait again, their counts lower by `counted` (id, failed, input_tokens,
+    output_tokens): rows that are deleted in the same transaction."""
+    lower = {
+        name: shards.c[name] - counted.c[name]
+        for name in ("failed", "input_tokens", "output_tokens")
+    }
+    tx.execute(
+        update(shards)
+        .where(shards.c.id == counted.c.id, shards.c.state.in_(SHARD_RETRIES.sources))
+        .values(**lower, **_AGAIN)
+    )
 
 
 # --- leasing
@@ -170,22 +217,27 @@ def store(
     *,
     done: bool,
     lease_seconds: float,
+    busy_seconds: float,
 ) -> bool:
     """Store one batch's rows and write down the next; `done` closes the shard.
 
-    The fence comes first: False, and nothing is stored, where the lease has been
-    lost. Counts grow by what was actually inserted.
+    `busy_seconds` is what they took since the lease or the last store. The fence
+    comes first: False, and nothing is stored, where the lease has been lost. Counts
+    grow by what was actually inserted.
     """
     mine = tx.execute(select(shards.c.id).where(_mine(shard)).with_for_update()).one_or_none()
     if mine is None:
         return False
     stored = summaries.add(tx, shard.job_id, rows)
     failed = sum(row.error_code is not None for row in stored)
+    read = sum(row.input_tokens for row in stored)
+    written = sum(row.output_tokens for row in stored)
     progress: dict[str, Any] = {
         "completed": shards.c.completed + len(stored) - failed,
         "failed": shards.c.failed + failed,
-        "input_tokens": shards.c.input_tokens + sum(row.input_tokens for row in stored),
-        "output_tokens": shards.c.output_tokens + sum(row.output_tokens for row in stored),
+        "input_tokens": shards.c.input_tokens + read,
+        "output_tokens": shards.c.output_tokens + written,
+        "busy_seconds": shards.c.busy_seconds + busy_seconds,
         "next_batch": list(next_batch),
         "leased_until": clock.after(lease_seconds),
     }
@@ -194,14 +246,15 @@ def store(
     if done:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **_NO_LEASE}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
+    # The last lock: it is shared with all who serve the same group.
+    if read + written:
+        fairness.charge(tx, shard.fair_group, read + written)
     return True
 
 
 def job_goes_on(tx: Transaction, job_id: str) -> bool:
-    """Whether a worker should go on with the job: it is in progress and has not failed."""
-    goes_on = select(jobs.c.id).where(
-        jobs.c.id == job_id, jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error()
-    )
+    """Whether a worker should go on with the job: in progress, not failed, its window open."""
+    goes_on = select(jobs.c.id).where(jobs.c.id == job_id, _workable())
     return tx.execute(goes_on).one_or_none() is not None
 
 
@@ -252,7 +305,12 @@ def _has_error() -> ColumnElement[bool]:
 
 
 def _workable() -> ColumnElement[bool]:
-    return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error())
+    shut = or_(clock.now() < jobs.c.opens_at, jobs.c.closes_at <= clock.now())
+    return and_(
+        jobs.c.status == JobStatus.IN_PROGRESS,
+        ~_has_error(),
+        or_(jobs.c.run_window.is_(None), ~shut),
+    )
 
 
 def _due() -> ColumnElement[bool]:
@@ -264,8 +322,14 @@ def _sent_before(seconds: float) -> ColumnElement[bool]:
 
 
 def _dispatch_order() -> tuple[ColumnElement[Any], ...]:
-    """Oldest first."""
-    return (jobs.c.created_at, jobs.c.id, shards.c.number)
+    """By priority, then fairly between groups, then oldest first."""
+    return (
+        jobs.c.priority.desc(),
+        fairness.served(),
+        jobs.c.created_at,
+        jobs.c.id,
+        shards.c.number,
+    )
 
 
 def _cancel(which: ColumnElement[bool]) -> Any:
@@ -331,6 +395,7 @@ def _lease(
             jobs.c.engine,
             jobs.c.dtype,
             jobs.c.parameters,
+            jobs.c.fair_group,
         )
     ).one_or_none()
     return None if leased is None else _shard(leased)
@@ -351,4 +416,5 @@ def _shard(row: SqlRow[Any]) -> Shard:
         source=row.source,
         key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
         effective=Effective(**row.parameters),
+        fair_group=row.fair_group,
     )

@@ -1,16 +1,29 @@
 """Summaries: one row for each document that is over, stored once and never changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
 from jobs.job import Row
-from jobs.tables import summaries
+from jobs.tables import SUMMARY_FAILED, summaries
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The failed documents of a job that have the same error code."""
+
+    code: str
+    documents: int
+    first_seen: datetime
+    last_seen: datetime
+    samples: list[dict[str, Any]]
+    """`index`, `id` and `message` of some of them."""
 
 
 def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
@@ -47,6 +60,45 @@ def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str,
         .limit(limit)
     ).mappings()
     return [_result(row) for row in rows]
+
+
+def failures(tx: Transaction, job_id: str, samples: int) -> list[Failures]:
+    """A job's failed documents by error code, the most frequent first, each with its first
+    `samples` by index."""
+    failed = and_(summaries.c.job_id == job_id, SUMMARY_FAILED)
+    columns = summaries.c
+    counted = tx.execute(
+        select(
+            columns.error_code,
+            func.count().label("documents"),
+            func.min(columns.created_at).label("first_seen"),
+            func.max(columns.created_at).label("last_seen"),
+        )
+        .where(failed)
+        .group_by(columns.error_code)
+        .order_by(func.count().desc(), columns.error_code)
+    ).all()
+    return [
+        Failures(
+            row.error_code,
+            row.documents,
+            row.first_seen,
+            row.last_seen,
+            _samples(tx, and_(failed, columns.error_code == row.error_code), samples),
+        )
+        for row in counted
+    ]
+
+
+def _samples(tx: Transaction, which: ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
+    column = summaries.c
+    rows = tx.execute(
+        select(column.index, column.id, column.error_message.label("message"))
+        .where(which)
+        .order_by(column.index)
+        .limit(limit)
+    ).mappings()
+    return [dict(row) for row in rows]
 
 
 def _insert(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:

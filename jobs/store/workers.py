@@ -1,9 +1,10 @@
 """Who is alive: workers and dispatchers, each in a row that it renews."""
 
 from dataclasses import dataclass
+from time import time
 from typing import Literal
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Double, cast, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.database import Transaction
@@ -36,8 +37,10 @@ def announce(tx: Transaction, presence: Presence) -> None:
         "device": presence.device,
         "version": presence.version,
     }
-    row = insert(workers).values(name=presence.name, **values)
-    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"seen_at": clock.now()}))
+    ahead = literal(time()) - func.extract("epoch", clock.now())
+    row = insert(workers).values(name=presence.name, clock_ahead=ahead, **values)
+    seen = {"seen_at": clock.now(), "clock_ahead": row.excluded.clock_ahead}
+    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=seen))
 
 
 def leave(tx: Transaction, name: str) -> None:
@@ -50,6 +53,34 @@ def alive(tx: Transaction, role: Role, within: float) -> int:
     return tx.execute(
         select(func.count()).select_from(workers).where(workers.c.role == role, seen)
     ).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker or dispatcher, and when it last said that it lives."""
+
+    presence: Presence
+    seconds_ago: float
+    clock_ahead: float
+    """Seconds by which its clock is ahead of the database's."""
+
+
+def seen(tx: Transaction, within: float) -> list[Seen]:
+    """Who was seen in the last `within` seconds, by role and name."""
+    ago = cast(func.extract("epoch", clock.now() - workers.c.seen_at), Double).label("ago")
+    rows = tx.execute(
+        select(workers, ago)
+        .where(workers.c.seen_at > clock.before(within))
+        .order_by(workers.c.role, workers.c.name)
+    )
+    return [
+        Seen(
+            Presence(row.name, row.role, row.host, row.pid, row.device, row.version),
+            row.ago,
+            row.clock_ahead,
+        )
+        for row in rows
+    ]
 
 
 def forget_the_gone(tx: Transaction) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from producer.cli import output
+from producer.cli.labels import parse_labels
 from producer.status import JobStatusView, exit_code
 
 
@@ -24,12 +25,13 @@ def status(job: str, as_json: bool) -> int:
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only jobs with it.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as JSON.")
-def ls(limit: int, quiet: bool, as_json: bool) -> int:
+def ls(limit: int, labels: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     """List the newest jobs, the newest first."""
     with output.client() as client:
-        found = client.jobs(limit)
+        found = client.jobs(limit, parse_labels(labels))
     if as_json:
         output.show_json([job.to_json() for job in found])
     elif quiet:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from jobs.settings import Settings
+from jobs.states import JobStatus
 from producer.client import Client, NobodyWorks
 from producer.status import JobStatusView
 
@@ -64,6 +65,8 @@ def line(job: JobStatusView) -> str:
         parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
     if job.eta_seconds and not job.over:
         parts.append(f"{duration(job.eta_seconds.low)} to {duration(job.eta_seconds.high)} left")
+    if job.status == JobStatus.PAUSED:
+        parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
     return f"{text}\n  {job.error['code']}: {job.error['message']}" if job.error else text
 

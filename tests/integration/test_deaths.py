@@ -9,7 +9,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Shard
 from jobs.parameters import Effective
 from jobs.settings import Settings
-from jobs.store import jobs, shards, summaries
+from jobs.store import endings, jobs, shards, summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.conftest import TIMINGS
 from tests.mill import sentences
@@ -55,7 +55,7 @@ def test_deaths_before_any_batch_fail_the_job(
         _die(database, in_hand=[])
     _work(database, broker, configured, tmp_path, _lead)
     with database.transaction() as tx:
-        jobs.close_finished(tx)
+        endings.close_finished(tx)
         record = jobs.get(tx, job_id)
     assert (record.status, record.error and record.error["code"]) == ("failed", "worker_died")
 
@@ -96,11 +96,11 @@ def _lead(key: ModelKey) -> Engine:
 
 def _started(database: Database, count: int) -> str:
     request = Request(model=KEY.model)
-    job_id = submit_documents(database, request, from_python(sentences(count), Columns()))
+    job_id = submit_documents(database, request, from_python(sentences(count), Columns())).job_id
     with database.transaction() as tx:
-        validation = jobs.lease_validation(tx, job_id, "validator", 60)
+        validation = validations.lease(tx, job_id, "validator", 60)
         assert validation is not None
-        assert jobs.start(tx, validation, KEY, Effective())
+        assert validations.start(tx, validation, KEY, Effective())
     return job_id
 
 
@@ -109,7 +109,7 @@ def _die(database: Database, in_hand: list[int]) -> Shard:
     with database.transaction() as tx:
         shard = shards.lease_next(tx, KEY, WORKER, 60)
         assert shard is not None
-        assert shards.store(tx, shard, [], in_hand, done=False, lease_seconds=60)
+        assert shards.store(tx, shard, [], in_hand, done=False, lease_seconds=60, busy_seconds=1)
     return shard
 
 

@@ -6,7 +6,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey
 from jobs.parameters import Effective
 from jobs.settings import Timings
-from jobs.store import jobs, locks, shards
+from jobs.store import endings, jobs, locks, shards, validations
 from producer import dispatch
 from producer.dispatch import Turn
 from producer.submit import Request, from_python, submit_documents
@@ -24,7 +24,7 @@ def test_a_model_is_validated_once(database: Database, broker: Broker) -> None:
     assert sorted(_fill(database, broker).validations) == sorted([ids[0], other])
     assert _fill(database, broker).validations == [], "they are on their way"
     with database.transaction() as tx:
-        validation = jobs.lease_validation(tx, ids[2], "worker", 60)
+        validation = validations.lease(tx, ids[2], "worker", 60)
     assert validation is not None
     assert validation.job_id == ids[0], "the oldest first, whatever the message names"
 
@@ -66,7 +66,7 @@ def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Bro
     with database.transaction() as tx:
         running = shards.lease_next(tx, KEY, "worker", 60)
         assert running is not None
-        assert jobs.fail(tx, job_id, "source_changed", "it changed")
+        assert endings.fail(tx, job_id, "source_changed", "it changed")
     assert _fill(database, broker).closed == [], "a shard still runs"
     with database.transaction() as tx:
         assert not shards.job_goes_on(tx, job_id)
@@ -78,12 +78,14 @@ def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Bro
 
 
 def test_no_document_done_is_a_failed_job(database: Database, broker: Broker) -> None:
-    job_id = submit_documents(database, Request(model="lead-1"), from_python([""], Columns()))
+    job_id = submit_documents(
+        database, Request(model="lead-1"), from_python([""], Columns())
+    ).job_id
     _start(database, job_id)
     with database.transaction() as tx:
         shard = shards.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
-        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60)
+        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60, busy_seconds=1)
     assert _fill(database, broker).closed == [job_id]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)
@@ -96,13 +98,13 @@ def _fill(database: Database, broker: Broker, timings: Timings = TIMINGS) -> Tur
 
 def _submit(database: Database, count: int = 1, model: str = "lead-1") -> str:
     request = Request(model=model, shard_size=1)
-    return submit_documents(database, request, from_python(sentences(count), Columns()))
+    return submit_documents(database, request, from_python(sentences(count), Columns())).job_id
 
 
 def _start(database: Database, job_id: str) -> None:
     """Validate until `job_id` has been."""
     with database.transaction() as tx:
         while jobs.get(tx, job_id).status == "validating":
-            validation = jobs.lease_validation(tx, job_id, "validator", 60)
+            validation = validations.lease(tx, job_id, "validator", 60)
             assert validation is not None
-            assert jobs.start(tx, validation, KEY, Effective())
+            assert validations.start(tx, validation, KEY, Effective())

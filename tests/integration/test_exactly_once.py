@@ -9,7 +9,7 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
-from jobs.store import jobs, shards
+from jobs.store import endings, jobs, shards, validations
 from producer.client import Job
 from producer.submit import Request, from_python, submit_documents
 from tests.mill import Mill, eventually, pool_child, sentences, wait
@@ -119,7 +119,7 @@ def test_what_sql_refuses_costs_one_document(database: Database) -> None:
     shard = _lease(database, job_id, "worker")
     rows = [_row(0), _row(1, summary="NUL \x00 inside"), _row(2)]
     with database.transaction() as tx:
-        assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60)
+        assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=1)
         record = jobs.get(tx, job_id)
     assert (record.completed, record.failed) == (2, 1)
 
@@ -128,11 +128,11 @@ def test_finalized_exactly_once(database: Database) -> None:
     job_id = _started(database, 1)
     shard = _lease(database, job_id, "worker")
     with database.transaction() as tx:
-        assert jobs.close_finished(tx) == []
+        assert endings.close_finished(tx) == []
     assert _store(database, shard, [0], done=True)
     with database.transaction() as tx:
-        assert jobs.close_finished(tx) == [job_id]
-        assert jobs.close_finished(tx) == []
+        assert endings.close_finished(tx) == [job_id]
+        assert endings.close_finished(tx) == []
         record = jobs.get(tx, job_id)
     assert (record.status, record.completed) == ("completed", 1)
 
@@ -140,11 +140,11 @@ def test_finalized_exactly_once(database: Database) -> None:
 def _started(database: Database, count: int) -> str:
     """A job of one shard that is in progress."""
     request = Request(model=KEY.model)
-    job_id = submit_documents(database, request, from_python(sentences(count), Columns()))
+    job_id = submit_documents(database, request, from_python(sentences(count), Columns())).job_id
     with database.transaction() as tx:
-        validation = jobs.lease_validation(tx, job_id, "validator", 60)
+        validation = validations.lease(tx, job_id, "validator", 60)
         assert validation is not None
-        assert jobs.start(tx, validation, KEY, Effective())
+        assert validations.start(tx, validation, KEY, Effective())
     return job_id
 
 
@@ -159,7 +159,7 @@ def _lease(database: Database, job_id: str, worker: str, seconds: float = 60) ->
 def _store(database: Database, shard: Shard, indexes: list[int], *, done: bool) -> bool:
     with database.transaction() as tx:
         rows = [_row(index) for index in indexes]
-        return shards.store(tx, shard, rows, [], done=done, lease_seconds=0.001)
+        return shards.store(tx, shard, rows, [], done=done, lease_seconds=0.001, busy_seconds=1)
 
 
 def _row(index: int, summary: str = "A summary.") -> Row:

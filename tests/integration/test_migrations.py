@@ -72,4 +72,4 @@ def test_every_table_is_made(database: Database) -> None:
 
 def _submitted(database: Database) -> str:
     given = from_python([*sentences(2), ""], Columns())
-    return submit_documents(database, Request(model="lead-1"), given)
+    return submit_documents(database, Request(model="lead-1"), given).job_id

@@ -128,4 +128,5 @@ def _leased(
         source=source,
         key=ModelKey("lead-1", "1", "lead", None),
         effective=Effective(),
+        fair_group="",
     )

@@ -1,0 +1,55 @@
+"""Fairness between groups of jobs: who was served fewer tokens goes first.
+
+A counter of served tokens for each group, as the virtual token counter of Sheng et al.,
+"Fairness in Serving Large Language Models" (2024): a group that comes back is
+lifted to the smallest counter among the busy ones, so that nobody saves up a
+right to the whole mill by being idle.
+"""
+
+from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from jobs.database import Transaction
+from jobs.states import JobStatus
+from jobs.tables import fair_shares, jobs
+
+
+def join(tx: Transaction, job_id: str) -> None:
+    """`job_id` is in progress from now on: its group's counter is not below all others'."""
+    group = tx.execute(select(jobs.c.fair_group).where(jobs.c.id == job_id)).scalar_one()
+    busy = select(jobs.c.fair_group).where(
+        jobs.c.status == JobStatus.IN_PROGRESS, jobs.c.id != job_id
+    )
+    already = tx.execute(select(busy.where(jobs.c.fair_group == group).exists())).scalar_one()
+    least = func.coalesce(
+        select(func.min(fair_shares.c.tokens))
+        .where(fair_shares.c.fair_group.in_(busy))
+        .scalar_subquery(),
+        0,
+    )
+    joining = insert(fair_shares).values(fair_group=group, tokens=least)
+    lifted = func.greatest(fair_shares.c.tokens, joining.excluded.tokens)
+    if already:
+        tx.execute(joining.on_conflict_do_nothing())
+    else:
+        tx.execute(
+            joining.on_conflict_do_update(index_elements=["fair_group"], set_={"tokens": lifted})
+        )
+
+
+def charge(tx: Transaction, group: str, tokens: int) -> None:
+    """`group` was served `tokens` more."""
+    tx.execute(
+        update(fair_shares)
+        .where(fair_shares.c.fair_group == group)
+        .values(tokens=fair_shares.c.tokens + tokens)
+    )
+
+
+def served() -> ScalarSelect[int]:
+    """The counter of a job's group, in a query over jobs."""
+    return (
+        select(fair_shares.c.tokens)
+        .where(fair_shares.c.fair_group == jobs.c.fair_group)
+        .scalar_subquery()
+    )
