@@ -34,6 +34,7 @@ _COMMANDS = {
     "retry": ("producer.cli.control:retry", "Do again what failed, and what was cut off."),
     "priority": ("producer.cli.control:priority", "Let a job go before others, or after."),
     "purge": ("producer.cli.control:purge", "Delete jobs that have long been over."),
+    "doctor": ("producer.cli.doctor:command", "Is everything there that a job needs?"),
     "up": ("producer.cli.up:command", "Run the whole mill under one command."),
     "worker": ("worker.cli:command", "Run a worker for each GPU, or one on the CPU."),
     "dispatch": ("producer.cli.dispatch:command", "Run a dispatcher."),

@@ -6,12 +6,14 @@ the producer sends tasks by name and never imports the worker.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from jobs import messages
 from jobs.errors import BrokerUnreachable
@@ -62,10 +64,25 @@ def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Cele
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class BrokerHealth:
+    """A Redis as it is set up."""
+
+    version: str
+    eviction: str | None
+    """Its `maxmemory-policy`; None where it does not say."""
+    address: str
+    """Without the password."""
+    encrypted: bool
+    local: bool
+    """On a unix socket or the loopback."""
+
+
 class Broker:
     """Sends messages and counts those that wait. Connects when first asked."""
 
     def __init__(self, url: str, timings: Timings) -> None:
+        self._url = url
         self._app = make_app(url, timings)
 
     def send_validate(self, job_id: str) -> None:
@@ -81,6 +98,20 @@ class Broker:
             # Declared anew each time: a Redis that was flushed knows no queue.
             queue: Any = self._app.amqp.queues[messages.QUEUE](connection.default_channel)
             return int(queue.queue_declare().message_count)
+
+    def look(self) -> BrokerHealth:
+        """What a doctor wants to know. Raises BrokerUnreachable."""
+        with _reachable(), self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_CONNECT_SECONDS)
+            channel: Any = connection.default_channel
+            client = channel.client
+            return BrokerHealth(
+                version=str(client.info("server")["redis_version"]),
+                eviction=_eviction(client),
+                address=connection.as_uri(),
+                encrypted=bool(connection.ssl) or self._url.startswith("rediss"),
+                local=_is_local(self._url),
+            )
 
     def purge(self) -> int:
         """Throw all waiting messages away, which harms nothing; returns how many."""
@@ -99,6 +130,18 @@ class Broker:
                 ignore_result=True,
                 retry=False,
             )
+
+
+def _eviction(client: Any) -> str | None:
+    try:
+        return str(client.config_get("maxmemory-policy")["maxmemory-policy"])
+    except ResponseError:  # managed servers do not let clients ask
+        return None
+
+
+def _is_local(url: str) -> bool:
+    parts = urlsplit(url)
+    return "socket" in parts.scheme or parts.hostname in (None, "localhost", "127.0.0.1", "::1")
 
 
 @contextmanager

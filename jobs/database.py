@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy import Connection, create_engine, func, make_url, select
+from sqlalchemy import Connection, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 from jobs.errors import DatabaseUnreachable, NotMigrated, UsageError
@@ -131,6 +131,19 @@ class Database:
                 transaction, opts={"compare_type": True, "compare_server_default": True}
             )
             return [str(change) for change in compare_metadata(context, metadata)]
+
+    def server_version(self) -> str:
+        with self.transaction() as transaction:
+            return str(transaction.execute(text("SHOW server_version")).scalar_one())
+
+    def newest_revision(self) -> str | None:
+        """The migration that this version of gistmill brings a database to."""
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", _migrations())
+        return ScriptDirectory.from_config(config).get_current_head()
 
     def revision(self) -> str | None:
         """The migration that the database is at; None for an empty database."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from jobs.parameters import Effective
 
@@ -24,6 +24,32 @@ class NewShard:
     start: int
     stop: int
     position: dict[str, Any] | None = None
+
+
+class Extent(Protocol):
+    """Documents of one job that lie together, and where their source finds them."""
+
+    @property
+    def job_id(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def stop(self) -> int: ...
+    @property
+    def position(self) -> dict[str, Any] | None: ...
+    @property
+    def source(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A shard to look into, without a lease."""
+
+    job_id: str
+    start: int
+    stop: int
+    position: dict[str, Any] | None
+    source: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from jobs.errors import JobError
 
+Origin = Literal["you", "model", "gistmill"]
+"""Who decided a parameter: the user, the model's own files, or gistmill's defaults."""
+
 Kind = Literal["lead", "encoder-decoder", "decoder-only"]
 
 CHAT_NEW_TOKENS = 128
@@ -103,6 +106,17 @@ def merge(kind: Kind, own: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[
     _settle_least(fields, asked)
     _refuse_contradictions(fields)
     return fields
+
+
+def origins(
+    kind: Kind, own: Mapping[str, Any], asked: Mapping[str, Any], fields: Mapping[str, Any]
+) -> dict[str, Origin]:
+    """Where each of `fields`, as `merge` settled them, comes from."""
+    yours = _asked_lengths(kind, dict(asked))
+    return {
+        name: "you" if name in yours else "model" if own.get(name) == value else "gistmill"
+        for name, value in fields.items()
+    }
 
 
 def new_tokens(fields: Mapping[str, Any]) -> int:

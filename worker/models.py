@@ -7,6 +7,7 @@ torch and transformers; importing this module does not.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from jobs.parameters import Effective, Parameters
 from worker import dequantized, generation, hub, model_files, prompts
 from worker.engines import Engine
 from worker.engines.lead import LeadEngine
-from worker.generation import Kind
+from worker.generation import Kind, Origin
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
@@ -86,6 +87,42 @@ def settle(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Ef
     )
     _refuse_without_room(resolved.kind, tokenizer, effective)
     return effective
+
+
+def origins(
+    resolved: Resolved, parameters: Parameters, prompt: str | None, effective: Effective
+) -> dict[str, Origin]:
+    """Where each of a job's settled parameters comes from, by name."""
+    found: dict[str, Origin] = {"seed": "you" if parameters.seed else "gistmill"}
+    own_prompt = None
+    if resolved.folder is not None:
+        own, own_prompt = generation.own(resolved.folder, resolved.kind)
+        asked = parameters.generation_fields()
+        found |= generation.origins(resolved.kind, own, asked, effective.generation)
+    found["prompt"] = "you" if prompt else "model" if own_prompt else "gistmill"
+    limit = parameters.max_input_tokens
+    yours = limit is not None and limit == effective.max_input_tokens
+    found["max_input_tokens"] = "you" if yours else "model"
+    return found
+
+
+def lengths(resolved: Resolved, texts: Sequence[str], effective: Effective) -> list[int]:
+    """Input tokens of each text, prompt included, before any is cut. Loads no weights."""
+    uncut = effective.model_copy(update={"max_input_tokens": None})
+    if resolved.folder is None:
+        encoded = LeadEngine(1).encode(texts, uncut)
+    else:
+        tokenizer = model_files.read_tokenizer(resolved.folder, resolved.name)
+        encoded = prompts.encode(tokenizer, resolved.kind, texts, uncut)
+    return [each.tokens for each in encoded]
+
+
+def finished_prompt(resolved: Resolved, text: str, effective: Effective) -> str:
+    """What is tokenized for `text`, before it is cut: prompt and chat template filled in."""
+    if resolved.folder is None:
+        return text
+    tokenizer = model_files.read_tokenizer(resolved.folder, resolved.name)
+    return prompts.frame(tokenizer, resolved.kind, effective.prompt)(text)
 
 
 def resolve_engine(resolved: Resolved, engine: str) -> str:

@@ -50,8 +50,8 @@ def encode(
 
     Raises JobError("bad_parameters") where the prompt alone is longer than that.
     """
-    frame = _frame(tokenizer, kind, effective.prompt)
-    framed = [frame(text) for text in texts]
+    render = frame(tokenizer, kind, effective.prompt)
+    framed = [render(text) for text in texts]
     encoded = [Encoded(ids, len(ids), False) for ids in _tokenize(tokenizer, kind, framed)]
     limit = effective.max_input_tokens
     if limit is None:
@@ -62,7 +62,7 @@ def encode(
     else:
         framing = frame_tokens(tokenizer, kind, effective.prompt) if long else 0
         shortened = [
-            _cut_text(tokenizer, kind, texts[position], frame, framing, limit) for position in long
+            _cut_text(tokenizer, kind, texts[position], render, framing, limit) for position in long
         ]
     for position, each in zip(long, shortened, strict=True):
         encoded[position] = each
@@ -71,18 +71,18 @@ def encode(
 
 def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:
     """Tokens of the input that are not the document's."""
-    return len(_tokenize(tokenizer, kind, [_frame(tokenizer, kind, prompt)("")])[0])
+    return len(_tokenize(tokenizer, kind, [frame(tokenizer, kind, prompt)("")])[0])
 
 
-def _frame(
+def frame(
     tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None
 ) -> Callable[[str], str]:
-    """What turns a document into the string that is tokenized."""
+    """What turns a document into the string that is tokenized: prompt and chat template."""
     if kind == "encoder-decoder":
         return lambda text: fill(prompt, text)
     marks = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
 
-    def render(text: str) -> str:
+    def turn(text: str) -> str:
         content = fill(prompt, _defused(text, marks))
         message = [{"role": "user", "content": content}]
         rendered = tokenizer.apply_chat_template(
@@ -90,7 +90,7 @@ def _frame(
         )
         return str(rendered)
 
-    return render
+    return turn
 
 
 def _defused(text: str, marks: Sequence[str]) -> str:
@@ -130,7 +130,7 @@ def _cut_text(
     tokenizer: "PreTrainedTokenizerFast",
     kind: "Kind",
     text: str,
-    frame: Callable[[str], str],
+    render: Callable[[str], str],
     framing: int,
     limit: int,
 ) -> Encoded:
@@ -148,7 +148,7 @@ def _cut_text(
     )["offset_mapping"]
     keep = min(limit - framing, len(offsets))
     while keep > 0:
-        ids = _tokenize(tokenizer, kind, [frame(text[: offsets[keep - 1][1]])])[0]
+        ids = _tokenize(tokenizer, kind, [render(text[: offsets[keep - 1][1]])])[0]
         if len(ids) <= limit:
             return Encoded(ids, len(ids), truncated=True)
         keep -= len(ids) - limit

@@ -7,6 +7,7 @@ here, before any of its documents is touched; the worker lives on.
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jobs import sources
 from jobs.database import Database
@@ -15,7 +16,7 @@ from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
 from jobs.store import validations
-from worker import models
+from worker import dry_run, models
 from worker.heartbeat import Heartbeat
 from worker.pipeline import retry_pause
 
@@ -59,17 +60,21 @@ class Validator:
         with self._heartbeat.holding(renew, hand_back):
             try:
                 with self._heartbeat.deadline(self._timings.load_deadline):
-                    key, effective = self._settle(validation)
+                    key, effective, found = self._settle(validation)
             except JobError as error:
                 self._refuse(validation, error)
             except TransientError as error:
                 self._try_later(validation, error)
             else:
                 with self._database.transaction() as tx:
-                    validations.start(tx, validation, key, effective)
+                    if found is None:
+                        validations.start(tx, validation, key, effective)
+                    else:
+                        validations.report(tx, validation, key, effective, found)
                 log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
 
-    def _settle(self, validation: Validation) -> tuple[ModelKey, Effective]:
+    def _settle(self, validation: Validation) -> tuple[ModelKey, Effective, dict[str, Any] | None]:
+        """What the job is done with; of a dry run also what it found."""
         if validation.deaths >= _DEATHS:
             raise JobError(
                 "worker_died", f"{validation.deaths} workers died while they looked at the model"
@@ -84,7 +89,10 @@ class Validator:
             dtype=models.resolve_dtype(resolved, requested["dtype"], self._device),
         )
         parameters = Parameters(**requested["parameters"])
-        return key, models.settle(resolved, parameters, requested["prompt"])
+        effective = models.settle(resolved, parameters, requested["prompt"])
+        if not validation.dry_run:
+            return key, effective, None
+        return key, effective, dry_run.report(self._database, validation, resolved, effective)
 
     def _refuse(self, validation: Validation, error: JobError) -> None:
         log.error("%s failed: %s", validation.job_id, error)

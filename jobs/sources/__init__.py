@@ -11,7 +11,7 @@ from typing import Any
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.errors import JobError
-from jobs.job import Shard
+from jobs.job import Extent
 from jobs.sources import inline, jsonl
 
 
@@ -21,14 +21,14 @@ def check(source: dict[str, Any]) -> None:
         jsonl.check(source)
 
 
-def read(database: Database, shard: Shard) -> list[Document]:
-    """The shard's documents in order of index, unusable ones among them.
+def read(database: Database, extent: Extent) -> list[Document]:
+    """Its documents in order of index, unusable ones among them.
 
     Raises JobError where the source can not be read or is not what it was.
     """
-    kind = shard.source["kind"]
+    kind = extent.source["kind"]
     if kind == inline.KIND:
-        return inline.read(database, shard)
+        return inline.read(database, extent)
     if kind == jsonl.KIND:
-        return jsonl.read(shard)
+        return jsonl.read(extent)
     raise JobError("source_unreadable", f"this worker does not know sources of kind {kind!r}")

@@ -4,7 +4,7 @@ from typing import Any
 
 from jobs.database import Database
 from jobs.documents import Document
-from jobs.job import Shard
+from jobs.job import Extent
 from jobs.store import documents
 
 KIND = "inline"
@@ -14,6 +14,6 @@ def describe() -> dict[str, Any]:
     return {"kind": KIND}
 
 
-def read(database: Database, shard: Shard) -> list[Document]:
+def read(database: Database, extent: Extent) -> list[Document]:
     with database.transaction() as tx:
-        return documents.read(tx, shard.job_id, shard.start, shard.stop)
+        return documents.read(tx, extent.job_id, extent.start, extent.stop)

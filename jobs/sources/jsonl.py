@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from jobs.documents import Columns, Document, from_line
 from jobs.errors import JobError, NotFound
-from jobs.job import NewShard, Shard
+from jobs.job import Extent, NewShard
 
 KIND = "jsonl"
 
@@ -55,16 +55,16 @@ def check(source: dict[str, Any]) -> None:
         pass
 
 
-def read(shard: Shard) -> list[Document]:
-    position = shard.position or {}
-    columns = Columns(**shard.source["columns"])
-    with _opened(shard.source) as file:
+def read(extent: Extent) -> list[Document]:
+    position = extent.position or {}
+    columns = Columns(**extent.source["columns"])
+    with _opened(extent.source) as file:
         file.seek(position["begin"])
         block = file.read(position["end"] - position["begin"])
     lines = [line for line in block.split(b"\n") if line.strip()]
-    if len(lines) != shard.stop - shard.start:
-        raise _changed(shard.source["path"])
-    return [from_line(index, line, columns) for index, line in enumerate(lines, shard.start)]
+    if len(lines) != extent.stop - extent.start:
+        raise _changed(extent.source["path"])
+    return [from_line(index, line, columns) for index, line in enumerate(lines, extent.start)]
 
 
 def _opened(source: dict[str, Any]) -> BinaryIO:

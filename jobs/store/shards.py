@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from jobs.database import Transaction
-from jobs.job import ModelKey, NewShard, Row, Shard
+from jobs.job import ModelKey, NewShard, Row, Sample, Shard
 from jobs.parameters import Effective
 from jobs.states import (
     JOB_UNFINISHED,
@@ -150,6 +150,24 @@ def take_up_failed(tx: Transaction, counted: Subquery) -> None:
         .where(shards.c.id == counted.c.id, shards.c.state.in_(SHARD_RETRIES.sources))
         .values(**lower, **_AGAIN)
     )
+
+
+# --- looking
+
+
+def sample(tx: Transaction, job_id: str, limit: int) -> tuple[int, list[Sample]]:
+    """How many shards the job has, and at most `limit` of them, spread evenly."""
+    count = tx.execute(
+        select(func.count()).select_from(shards).where(shards.c.job_id == job_id)
+    ).scalar_one()
+    numbers = {place * count // limit for place in range(limit)}
+    chosen = tx.execute(
+        select(shards.c.start, shards.c.stop, shards.c.position, jobs.c.source)
+        .join(jobs)
+        .where(shards.c.job_id == job_id, shards.c.number.in_(numbers))
+        .order_by(shards.c.number)
+    )
+    return count, [Sample(job_id, *row) for row in chosen]
 
 
 # --- leasing

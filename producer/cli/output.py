@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from jobs import settings
 from jobs.settings import Settings
 from jobs.states import JobStatus
 from producer.client import Client, NobodyWorks
+from producer.forecast import Eta
 from producer.status import JobStatusView
 
 
@@ -26,6 +28,12 @@ def show_json(value: Any) -> None:
 def interactive() -> bool:
     """Whether a person looks at the output."""
     return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+def coloured(text: str, colour: str) -> str:
+    """As standard output can show it."""
+    wanted = sys.stdout.isatty() and settings.colour_wanted()
+    return click.style(text, fg=colour) if wanted else text
 
 
 @contextmanager
@@ -64,11 +72,21 @@ def line(job: JobStatusView) -> str:
     if job.throughput:
         parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
     if job.eta_seconds and not job.over:
-        parts.append(f"{duration(job.eta_seconds.low)} to {duration(job.eta_seconds.high)} left")
+        parts.append(left(job.eta_seconds))
     if job.status == JobStatus.PAUSED:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
     return f"{text}\n  {job.error['code']}: {job.error['message']}" if job.error else text
+
+
+def left(eta: Eta) -> str:
+    """A forecast as people say it: 40 to 55 min left."""
+    low, high = duration(eta.low), duration(eta.high)
+    if low == high:
+        return f"about {low} left"
+    number, _, unit = low.partition(" ")
+    same = " " not in unit and high.endswith(f" {unit}")
+    return f"{number if same else low} to {high} left"
 
 
 def duration(seconds: float) -> str:

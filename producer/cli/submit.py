@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,8 +11,13 @@ import click
 from jobs import parameters
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
-from producer.cli import output, watch
+from jobs.states import JobStatus
+from jobs.windows import RunWindow
+from producer import times
+from producer.cli import dry_run, output, watch
+from producer.cli.labels import parse_labels
 from producer.client import Client, Job
+from producer.status import exit_code
 from producer.submit import SHARD_SIZE, Request
 
 _PACKAGED_MODEL = "smollm2-135m"
@@ -47,6 +53,14 @@ Examples:
     "--generate", multiple=True, metavar="KEY=VALUE", help="Another GenerationConfig field."
 )
 @click.option("--shard-size", type=int, default=SHARD_SIZE, show_default=True, metavar="DOCUMENTS")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="To find it by.")
+@click.option("--priority", type=int, default=0, show_default=True, help="Higher goes first.")
+@click.option("--fair-by", metavar="LABEL", help="Share the mill fairly between its values.")
+@click.option("--window", metavar="HOURS", help='Run only then: "22:00-07:00 Europe/Berlin".')
+@click.option("--deadline", metavar="TIME", help="End it then, done or not: 8h, 07:00, a date.")
+@click.option("--max-error-rate", type=float, metavar="SHARE", help="0.2: fail above one in five.")
+@click.option("--idempotency-key", metavar="KEY", help="Submitted twice, it is one job.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, from a sample.")
 @click.option(
     "--wait/--detach", default=None, help="Wait for the end, or not. [default: wait on a terminal]"
 )
@@ -64,6 +78,8 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **option
             job = client.submit_documents(request, documents)
         else:
             job = client.submit_file(request, Path(source), columns)
+        if request.dry_run:
+            return _show_dry_run(client, job, quiet=quiet, as_json=as_json)
         _announce(client, job, quiet=quiet, as_json=as_json)
         if wait is False or (wait is None and (quiet or as_json or not output.interactive())):
             return 0
@@ -83,7 +99,19 @@ def _request(options: dict[str, Any]) -> Request:
         prompt=options["prompt"],
         parameters=parameters.parse(asked),
         shard_size=options["shard_size"],
+        labels=parse_labels(options["labels"]),
+        priority=options["priority"],
+        idempotency_key=options["idempotency_key"],
+        window=RunWindow.parse(options["window"]) if options["window"] else None,
+        deadline=_deadline(options["deadline"]),
+        fair_by=options["fair_by"],
+        max_error_rate=options["max_error_rate"],
+        dry_run=options["dry_run"],
     )
+
+
+def _deadline(text: str | None) -> datetime | None:
+    return times.deadline(text, datetime.now(UTC)) if text else None
 
 
 def _default_model() -> str:
@@ -103,6 +131,21 @@ def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator
             yield from_line(index, line, columns)
 
 
+def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:
+    """A dry run is waited for: it is short, and there is nothing to come back to."""
+    output.tell_what_is_missing(client)
+    ended = job.wait()
+    if quiet:
+        click.echo(job.id)
+    elif as_json:
+        output.show_json(ended.to_json())
+    elif ended.status == JobStatus.COMPLETED:
+        dry_run.show(ended)
+    else:
+        output.hint(output.line(ended))
+    return exit_code(ended)
+
+
 def _announce(client: Client, job: Job, *, quiet: bool, as_json: bool) -> None:
     if quiet:
         click.echo(job.id)
@@ -111,6 +154,7 @@ def _announce(client: Client, job: Job, *, quiet: bool, as_json: bool) -> None:
     else:
         total = job.status().counts.total or 0
         click.echo(job.id)
-        output.hint(f"accepted: {total:,} documents; follow it with: gistmill watch {job.id}")
+        accepted = "accepted" if job.new else "submitted before"
+        output.hint(f"{accepted}: {total:,} documents; follow it with: gistmill watch {job.id}")
     if not quiet:
         output.tell_what_is_missing(client)

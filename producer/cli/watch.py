@@ -1,12 +1,14 @@
 """`gistmill watch`: a bar, the speed, the time left and the failures of a job, live."""
 
 from collections import deque
+from collections.abc import Sequence
 from time import monotonic, sleep
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from jobs.store.summaries import Failures
 from producer.cli import output
 from producer.client import Client, Job
 from producer.status import JobStatusView, exit_code
@@ -44,6 +46,8 @@ def progress(client: Client, job: Job) -> JobStatusView:
         output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
         raise
     output.hint(output.line(ended))
+    for each in job.failures(samples=0):
+        output.hint(f"  {each.code}: {each.documents:,} documents")
     return ended
 
 
@@ -67,11 +71,14 @@ def describe(job: JobStatusView, speed: float | None) -> str:
     parts = [job.status]
     if speed:
         parts.append(f"{speed:,.3g} documents/s")
-        if job.counts.pending and not job.over:
-            parts.append(f"about {output.duration(job.counts.pending / speed)} left")
-    if job.counts.failed:
-        parts.append(f"{job.counts.failed:,} failed")
+    if job.eta_seconds and not job.over:
+        parts.append(output.left(job.eta_seconds))
     return ", ".join(parts)
+
+
+def describe_failures(failures: Sequence[Failures]) -> str:
+    """How many documents failed, by reason."""
+    return ", ".join(f"{each.documents:,} {each.code}" for each in failures)
 
 
 def _with_bar(client: Client, job: Job) -> JobStatusView:
@@ -80,15 +87,21 @@ def _with_bar(client: Client, job: Job) -> JobStatusView:
         BarColumn(bar_width=30),
         TaskProgressColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.description}"),
+        TextColumn("[red]{task.fields[failures]}"),
     )
     speed = Speed()
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
         status = job.status()
-        bar = progress.add_task("", total=status.counts.total or 0, label=status.name or job.id)
+        bar = progress.add_task(
+            "", total=status.counts.total or 0, label=status.name or job.id, failures=""
+        )
         while True:
             done = status.counts.completed + status.counts.failed
             text = describe(status, speed.look(done, monotonic()))
-            progress.update(bar, completed=done, description=text)
+            failures = job.failures(samples=0) if status.counts.failed else []
+            progress.update(
+                bar, completed=done, description=text, failures=describe_failures(failures)
+            )
             if status.over:
                 return status
             sleep(client.settings.timings.poll)

@@ -1,0 +1,41 @@
+"""`gistmill doctor`: is everything there that a job needs, and if not, what to do."""
+
+from dataclasses import asdict
+
+import click
+
+from producer import doctor
+from producer.cli import output
+
+_MARKS = {
+    "ok": ("ok     ", "green"),
+    "warning": ("warning", "yellow"),
+    "failed": ("FAILED ", "red"),
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill doctor
+  gistmill doctor --json
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(as_json: bool) -> int:
+    """Examine database, broker, dispatcher, workers and queue. Exits 1 where one has failed."""
+    with output.client() as client:
+        found = doctor.examine(client.database, client.broker, client.settings.timings)
+    if as_json:
+        output.show_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            _show(each)
+    return int(any(each.state == "failed" for each in found))
+
+
+def _show(each: doctor.Finding) -> None:
+    mark, colour = _MARKS[each.state]
+    click.echo(f"{output.coloured(mark, colour)}  {each.part + ':':<20} {each.says}")
+    if each.do:
+        click.echo(f"{'':<30}do: {each.do}")

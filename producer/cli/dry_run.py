@@ -1,0 +1,54 @@
+"""How the command line shows what a dry run found."""
+
+from typing import Any
+
+import click
+
+from producer.status import JobStatusView
+
+_BAR = 40
+_PROMPT = 1200
+
+
+def show(job: JobStatusView) -> None:
+    """Print the report of a dry run that has completed."""
+    report = job.report or {}
+    total = job.counts.total or 0
+    click.echo(f"{total:,} documents in {report['shards']:,} shards")
+    click.echo(f"model {job.model} at revision {job.model_revision}")
+    click.echo(f"engine {job.engine}" + (f", dtype {job.dtype}" if job.dtype else ""))
+    click.echo("\nparameters, and who decided them:")
+    for name, found in report["parameters"].items():
+        value = "none" if found["value"] is None else found["value"]
+        click.echo(f"  {name:<28} {value!s:<24} {found['from']}")
+    if report["prompt"] is not None:
+        click.echo("\nthe first document as the model reads it:")
+        click.echo(_indented(report["prompt"]))
+    _show_sample(report["sample"])
+
+
+def _show_sample(sample: dict[str, Any]) -> None:
+    seen = sample["documents"]
+    click.echo(f"\na sample of {seen:,} documents:")
+    for code, count in sample["bad"].items():
+        click.echo(f"  {_share(count, seen)} can not be used: {code}")
+    click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model and will be cut")
+    click.echo(f"  {_share(sample['duplicates'], seen)} repeat an earlier one")
+    tokens = sample["input_tokens"]
+    if tokens is not None:
+        numbers = ", ".join(f"{name} {value:,}" for name, value in tokens.items())
+        click.echo(f"\ninput tokens: {numbers}")
+    most = max((each["documents"] for each in sample["histogram"]), default=0)
+    for each in sample["histogram"]:
+        bar = "█" * round(_BAR * each["documents"] / most)
+        interval = f"{each['from']:,}-{each['to'] - 1:,}"
+        click.echo(f"  {interval:>15} {each['documents']:>6,} {bar}")
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count:,} ({100 * count / of:.1f} %)" if of else f"{count:,}"
+
+
+def _indented(text: str) -> str:
+    shown = text if len(text) <= _PROMPT else f"{text[:_PROMPT]} ..."
+    return "\n".join(f"  | {line}" for line in shown.splitlines())
