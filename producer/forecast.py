@@ -18,6 +18,8 @@ from jobs.windows import RunWindow
 _WIDEST = 0.5
 # No forecast is better than this: machines are shared, and the last documents may be the longest.
 _NARROWEST = 0.1
+# Beyond a year of work nobody asks in which night it ends.
+_LONGEST = 366 * 24 * 3600.0
 # How many standard errors of the mean a range takes in.
 _ERRORS = 2.0
 
@@ -61,7 +63,7 @@ def _spread(pace: Pace, a_document: float) -> float:
 
 
 def _from_now(job: JobRecord, pace: Pace, seconds: float) -> int:
-    if job.run_window is None:
+    if job.run_window is None or seconds > _LONGEST:
         return round(seconds)
     now = pace.at.astimezone(UTC)
     ends = RunWindow.parse(job.run_window).after(now, seconds)
