@@ -1,4 +1,4 @@
-"""`gistmill alive`: whether a worker or a dispatcher of this host lives; a container's health check.
+"""`gistmill alive`: whether a worker or dispatcher of this host lives, for health checks.
 
 It reads the row that the process renews in SQL, so it also says whether the process
 reaches the database. In a container, whose host name is its own, that is one process.
