@@ -39,6 +39,7 @@ _COMMANDS = {
     "worker": ("worker.cli:command", "Run a worker for each GPU, or one on the CPU."),
     "dispatch": ("producer.cli.dispatch:command", "Run a dispatcher."),
     "migrate": ("producer.cli.migrate:command", "Bring the database's tables up to date."),
+    "alive": ("producer.cli.alive:command", "Say whether this host's worker or dispatcher lives."),
     "demo": ("producer.demo:command", "Summarize real documents here, in minutes."),
 }
 

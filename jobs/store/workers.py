@@ -47,12 +47,13 @@ def leave(tx: Transaction, name: str) -> None:
     tx.execute(delete(workers).where(workers.c.name == name))
 
 
-def alive(tx: Transaction, role: Role, within: float) -> int:
-    """How many were seen in the last `within` seconds."""
+def alive(tx: Transaction, role: Role, within: float, host: str | None = None) -> int:
+    """How many were seen in the last `within` seconds, on `host` alone if one is named."""
     seen = workers.c.seen_at > clock.before(within)
-    return tx.execute(
-        select(func.count()).select_from(workers).where(workers.c.role == role, seen)
-    ).scalar_one()
+    counted = select(func.count()).select_from(workers).where(workers.c.role == role, seen)
+    if host is not None:
+        counted = counted.where(workers.c.host == host)
+    return tx.execute(counted).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
