@@ -185,6 +185,19 @@ class Job:
         """Result rows in order of index, failed documents included; what is stored so far."""
         return results.rows(self._client.database, self.id)
 
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the option's name
+    ) -> int:
+        """Write the result rows to a file, whole or not at all; returns how many there are.
+
+        `format` is "jsonl", "csv" or "parquet"; without it, what `path` ends in, else
+        "jsonl". Raises UsageError for another one, NotFound where the file can not be
+        written.
+        """
+        return results.save(self.results(), Path(path), format)
+
 
 def _close(database: Database, endpoints: Endpoints) -> None:
     database.close()
