@@ -27,6 +27,7 @@ _COMMANDS = {
     "wait": ("producer.cli.jobs:wait", "Wait until a job is over."),
     "watch": ("producer.cli.watch:command", "Follow a job's progress live."),
     "results": ("producer.cli.results:command", "Print a job's summaries, or save them."),
+    "text": ("worker.text:command", "Summarize one text, here and now."),
     "up": ("producer.cli.up:command", "Run the whole mill under one command."),
     "worker": ("worker.cli:command", "Run a worker for each GPU, or one on the CPU."),
     "dispatch": ("producer.cli.dispatch:command", "Run a dispatcher."),

@@ -84,6 +84,8 @@ class Client:
         min_length: int | None = None,
         max_length: int | None = None,
         max_new_tokens: int | None = None,
+        length_penalty: float | None = None,
+        no_repeat_ngram_size: int | None = None,
         seed: int = 0,
         generate: Mapping[str, Any] | None = None,
     ) -> "Job":
@@ -100,6 +102,8 @@ class Client:
             "min_length": min_length,
             "max_length": max_length,
             "max_new_tokens": max_new_tokens,
+            "length_penalty": length_penalty,
+            "no_repeat_ngram_size": no_repeat_ngram_size,
             "seed": seed,
             "generate": dict(generate or {}),
         }
