@@ -27,6 +27,7 @@ _COMMANDS = {
     "wait": ("producer.cli.jobs:wait", "Wait until a job is over."),
     "watch": ("producer.cli.watch:command", "Follow a job's progress live."),
     "results": ("producer.cli.results:command", "Print a job's summaries, or save them."),
+    "text": ("worker.text:command", "Summarize one text, here and now."),
     "failures": ("producer.cli.failures:command", "Show why documents failed, by reason."),
     "cancel": ("producer.cli.control:cancel", "Stop a job for good; what is done is kept."),
     "pause": ("producer.cli.control:pause", "Stop a job for now."),

@@ -9,7 +9,8 @@
     │   ├── DatabaseUnreachable
     │   └── BrokerUnreachable
     ├── WaitTimeout           the job was not over in time                   exit 124
-    └── WorkError             raised while a worker works, with a `code` that is stored
+    └── WorkError             raised while a worker works, with a `code` that is stored;
+        │                     from a command, such as `text`                 exit 1
         ├── TransientError    try the shard again later, from SQL
         ├── DocumentError     ends this document; the others go on
         └── JobError          ends the job
@@ -74,6 +75,8 @@ class WorkError(GistmillError):
 
     The codes are a closed list, see docs/errors.md.
     """
+
+    exit_code = 1
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -6,9 +6,18 @@ worker, which has the model, while the job is `validating`.
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from jobs.errors import UsageError
 
@@ -31,13 +40,18 @@ class Parameters(BaseModel):
     min_length: NonNegativeInt | None = None
     max_length: PositiveInt | None = None
     max_new_tokens: PositiveInt | None = None
+    length_penalty: FiniteFloat | None = None
+    no_repeat_ngram_size: NonNegativeInt | None = None
     seed: NonNegativeInt = 0
     generate: dict[str, Any] = Field(default_factory=dict)
     """Any other GenerationConfig field."""
 
     def generation_fields(self) -> dict[str, Any]:
         """The GenerationConfig fields that were asked for, by name."""
-        own = ("num_beams", "min_length", "max_length", "max_new_tokens")
+        own = (
+            *("num_beams", "min_length", "max_length", "max_new_tokens"),
+            *("length_penalty", "no_repeat_ngram_size"),
+        )
         named = {name: getattr(self, name) for name in own}
         return {**self.generate, **{k: v for k, v in named.items() if v is not None}}
 
@@ -93,3 +107,13 @@ class Effective(BaseModel):
     seed: NonNegativeInt = 0
     generation: dict[str, Any] = Field(default_factory=dict)
     """GenerationConfig fields by name."""
+
+    def flat(self) -> dict[str, Any]:
+        """As users see them: one object, the prompt left out."""
+        own = {"max_input_tokens": self.max_input_tokens, "seed": self.seed}
+        return {**own, **self.generation}
+
+    def seed_of(self, index: int) -> int:
+        """A document's own seed, so that its sample does not depend on its batch."""
+        digest = blake2b(f"{self.seed}:{index}".encode(), digest_size=7).digest()
+        return int.from_bytes(digest, "big")

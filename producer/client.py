@@ -95,6 +95,8 @@ class Client:
         min_length: int | None = None,
         max_length: int | None = None,
         max_new_tokens: int | None = None,
+        length_penalty: float | None = None,
+        no_repeat_ngram_size: int | None = None,
         seed: int = 0,
         generate: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
@@ -120,6 +122,8 @@ class Client:
             "min_length": min_length,
             "max_length": max_length,
             "max_new_tokens": max_new_tokens,
+            "length_penalty": length_penalty,
+            "no_repeat_ngram_size": no_repeat_ngram_size,
             "seed": seed,
             "generate": dict(generate or {}),
         }
@@ -224,6 +228,19 @@ class Job:
     def results(self) -> Iterator[dict[str, Any]]:
         """Result rows in order of index, failed documents included; what is stored so far."""
         return results.rows(self._client.database, self.id)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - the option's name
+    ) -> int:
+        """Write the result rows to a file, whole or not at all; returns how many there are.
+
+        `format` is "jsonl", "csv" or "parquet"; without it, what `path` ends in, else
+        "jsonl". Raises UsageError for another one, NotFound where the file can not be
+        written.
+        """
+        return results.save(self.results(), Path(path), format)
 
     def failures(self, samples: int = 3) -> list[Failures]:
         """Failed documents by error code, the most frequent first."""

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus
 from jobs.store.jobs import JobRecord
 from producer import forecast
@@ -120,10 +121,7 @@ def exit_code(job: JobStatusView) -> int:
 
 def _parameters(job: JobRecord) -> dict[str, Any] | None:
     """The settled parameters as one flat object; null until they are settled."""
-    if job.parameters is None:
-        return None
-    own = {name: job.parameters[name] for name in ("max_input_tokens", "seed")}
-    return {**own, **job.parameters["generation"]}
+    return None if job.parameters is None else Effective(**job.parameters).flat()
 
 
 def _public_source(source: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Resolved:
     """ORG/NAME where it comes from the hub."""
 
 
+def needs_torch(name: str) -> bool:
+    """Every model but lead does."""
+    return _LEAD.fullmatch(name) is None
+
+
 def resolve(name: str, home: Path, revision: str | None = None) -> Resolved:
     """Find a model without loading its weights; a GGUF file is converted once, under `home`.
 

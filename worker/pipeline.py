@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from itertools import pairwise
 from time import monotonic
 
@@ -22,7 +21,7 @@ from jobs.job import ModelKey, Row, Shard
 from jobs.settings import Timings
 from jobs.store import endings, shards, summaries
 from worker import batching
-from worker.engines import Encoded, Engine, Generated
+from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated
 from worker.heartbeat import Heartbeat
 
 log = logging.getLogger("gistmill.pipeline")
@@ -30,10 +29,6 @@ log = logging.getLogger("gistmill.pipeline")
 # Until poisonous documents are found out one by one, so many deaths without progress
 # end the batch that was in hand.
 _DEATHS = 5
-
-# What a model raises over an input that it can not take. Anything else is a defect and
-# ends the task.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError)
 
 LoadEngine = Callable[[ModelKey], Engine]
 
@@ -220,14 +215,14 @@ class Pipeline:
         # The error is returned, not handled here: what it holds on to (a device's memory
         # among it) is free only once the except block has been left.
         engine = self._engine(shard.key)
-        seeds = [_seed(shard.effective.seed, item.document.index) for item in batch]
+        seeds = [shard.effective.seed_of(item.document.index) for item in batch]
         try:
             with self._heartbeat.deadline(self._timings.batch_deadline):
                 generated = engine.generate(
                     [item.encoded.ids for item in batch], shard.effective, seeds
                 )
                 texts = engine.decode(generated)
-        except _MODEL_ERRORS as error:
+        except MODEL_ERRORS as error:
             log.warning("%s: the model refuses %d document(s): %s", shard.job_id, len(batch), error)
             return error.with_traceback(None)
         return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
@@ -289,12 +284,6 @@ class Pipeline:
 def retry_pause(timings: Timings, tries: int) -> float:
     """Seconds before the next try, after `tries` that failed before this one."""
     return min(timings.retry_longest, timings.retry_first * 2.0**tries)
-
-
-def _seed(seed: int, index: int) -> int:
-    """A document's own seed, so that its sample does not depend on its batch."""
-    digest = blake2b(f"{seed}:{index}".encode(), digest_size=7).digest()
-    return int.from_bytes(digest, "big")
 
 
 def _row(item: Item, generated: Generated, text: str) -> Row:

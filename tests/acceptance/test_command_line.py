@@ -135,6 +135,31 @@ def test_a_reader_who_has_had_enough(mill: Mill) -> None:
     assert piped.stderr == ""
 
 
+def test_one_text_needs_no_services(tmp_path: Path) -> None:
+    nowhere = {
+        "GISTMILL_HOME": str(tmp_path / "home"),
+        "GISTMILL_DATABASE_URL": "postgresql://127.0.0.1:1/none",
+        "GISTMILL_BROKER_URL": "redis://127.0.0.1:1/0",
+    }
+
+    def text(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*GISTMILL, "text", *words],
+            env={**os.environ, **nowhere},
+            input="One. Two. Three.",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = text("--model", "lead-2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "One. Two.\n", "")
+    failed = text("x", "--model", "lead-2", "--num-beams", "4")
+    says = "gistmill: num_beams: lead-2 generates nothing; leave it out\n"
+    assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", says)
+    assert not (tmp_path / "home").exists()
+
+
 def test_help_is_light() -> None:
     """`--help` and completion import none of the heavy packages."""
     heavy = {"torch", "transformers", "datasets", "celery", "sqlalchemy"}

@@ -159,7 +159,7 @@ def test_relative_positions_take_more_than_the_tokenizer_says(settle: Settle) ->
         ("bart", {"num_return_sequences": 3}, "num_return_sequences: gistmill settles this"),
         ("bart", {"return_dict_in_generate": True}, "return_dict_in_generate: "),
         ("bart", {"max_time": 3.0}, "max_time: "),
-        ("bart", {"no_repeat_ngram_size": "three"}, "no_repeat_ngram_size: "),
+        ("bart", {"top_k": "three"}, "top_k: "),
         ("bart", {"early_stopping": "yes"}, "early_stopping: "),
         ("bart", {"do_sample": True, "temperature": 0}, "temperature: "),
         ("bart", {"temperature": 0.5}, "do_sample"),

@@ -12,6 +12,9 @@ from typing import Literal, Protocol
 
 from jobs.parameters import Effective
 
+MODEL_ERRORS = (RuntimeError, ValueError, IndexError)
+"""What a model raises over an input that it can not take; anything else is a defect."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
