@@ -7,7 +7,7 @@ end is counted in. How well this does is measured in docs/forecasts.md.
 
 from dataclasses import dataclass
 from datetime import UTC
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord, Pace
@@ -18,6 +18,8 @@ from jobs.windows import RunWindow
 _WIDEST = 0.5
 # No forecast is better than this: machines are shared, and the last documents may be the longest.
 _NARROWEST = 0.1
+# A job whose last document is stored is closed in the dispatcher's next turn.
+_CLOSING = 2.0
 # Beyond a year of work nobody asks in which night it ends.
 _LONGEST = 366 * 24 * 3600.0
 # How many standard errors of the mean a range takes in.
@@ -49,8 +51,8 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
     # Several workers do not end together: the last one may begin a whole shard late.
     tail = job.shard_size * a_document / 2 if at_once > 1 else 0.0
     return Eta(
-        low=_from_now(job, pace, seconds * (1 - spread)),
-        high=_from_now(job, pace, seconds * (1 + spread) + tail),
+        low=floor(_from_now(job, pace, seconds * (1 - spread))),
+        high=ceil(_from_now(job, pace, seconds * (1 + spread) + tail) + _CLOSING),
     )
 
 
@@ -62,9 +64,9 @@ def _spread(pace: Pace, a_document: float) -> float:
     return min(_WIDEST, _NARROWEST + _ERRORS * error)
 
 
-def _from_now(job: JobRecord, pace: Pace, seconds: float) -> int:
+def _from_now(job: JobRecord, pace: Pace, seconds: float) -> float:
     if job.run_window is None or seconds > _LONGEST:
-        return round(seconds)
+        return seconds
     now = pace.at.astimezone(UTC)
     ends = RunWindow.parse(job.run_window).after(now, seconds)
-    return round((ends - now).total_seconds())
+    return (ends - now).total_seconds()
