@@ -5,6 +5,9 @@ from typing import Any
 
 from jobs.parameters import Effective
 
+SHARD_SIZE = 256
+"""Documents, where a submission names no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelKey:
