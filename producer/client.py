@@ -21,12 +21,13 @@ from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Columns, Document
 from jobs.errors import BrokerUnreachable, WaitTimeout
+from jobs.job import SHARD_SIZE
 from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.store import jobs, workers
 from producer import dispatch, results
 from producer.status import JobStatusView, view
-from producer.submit import SHARD_SIZE, Request, from_python, submit_documents, submit_file
+from producer.submit import Request, from_python, submit_documents, submit_file
 
 
 class NobodyWorks(UserWarning):

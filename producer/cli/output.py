@@ -1,17 +1,20 @@
 """How the command line speaks: data to standard output, everything else to standard error."""
 
+from __future__ import annotations
+
 import json
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobs.settings import Settings
-from producer.client import Client, NobodyWorks
-from producer.status import JobStatusView
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+    from producer.client import Client
+    from producer.status import JobStatusView
 
 
 def hint(message: str) -> None:
@@ -30,6 +33,8 @@ def interactive() -> bool:
 @contextmanager
 def client(configured: Settings | None = None) -> Iterator[Client]:
     """A client whose warnings are lines on standard error."""
+    from producer.client import Client, NobodyWorks
+
     with warnings.catch_warnings(), Client(configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show

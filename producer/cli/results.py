@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from producer import results
 from producer.cli import output
 
 
@@ -20,6 +19,8 @@ Examples:
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write this file.")
 def command(job: str, path: Path | None) -> int:
     """Print JOB's rows in order, failed documents included; of a running job, what is stored."""
+    from producer import results
+
     with output.client() as client:
         found = client.job(job)
         status = found.status()

@@ -1,18 +1,23 @@
 """`gistmill submit`: a JSONL file or standard input becomes a job."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from jobs import parameters
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
+from jobs.job import SHARD_SIZE
 from producer.cli import output, watch
-from producer.client import Client, Job
-from producer.submit import SHARD_SIZE, Request
+
+if TYPE_CHECKING:
+    from producer.client import Client, Job
+    from producer.submit import Request
 
 _PACKAGED_MODEL = "smollm2-135m"
 
@@ -21,11 +26,11 @@ _PACKAGED_MODEL = "smollm2-135m"
     epilog="""\b
 Examples:
   gistmill submit papers.jsonl --model lead-3
-  gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4 --max-length 142
+  gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
-@click.argument("source")
+@click.argument("source", type=click.Path(allow_dash=True))
 @click.option(
     "--model", help="lead-N, smollm2-135m, a folder, a .gguf file, or ORG/NAME[@REVISION]."
 )
@@ -71,6 +76,8 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **option
 
 
 def _request(options: dict[str, Any]) -> Request:
+    from producer.submit import Request
+
     asked = {
         name: options[name] for name in parameters.Parameters.model_fields if name != "generate"
     }
