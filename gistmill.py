@@ -8,10 +8,13 @@ exported the same way, so that `import gistmill` and `gistmill --help` stay ligh
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from producer.client import Client, Job, submit
@@ -20,29 +23,39 @@ __all__ = ["Client", "Job", "main", "submit"]
 
 _EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "submit"), "producer.client")
 
-_COMMANDS = {
-    "submit": ("producer.cli.submit:command", "Submit documents to be summarized."),
-    "status": ("producer.cli.jobs:status", "Show a job as it stands."),
-    "ls": ("producer.cli.jobs:ls", "List the newest jobs."),
-    "wait": ("producer.cli.jobs:wait", "Wait until a job is over."),
-    "watch": ("producer.cli.watch:command", "Follow a job's progress live."),
-    "results": ("producer.cli.results:command", "Print a job's summaries, or save them."),
-    "text": ("worker.text:command", "Summarize one text, here and now."),
-    "failures": ("producer.cli.failures:command", "Show why documents failed, by reason."),
-    "cancel": ("producer.cli.control:cancel", "Stop a job for good; what is done is kept."),
-    "pause": ("producer.cli.control:pause", "Stop a job for now."),
-    "resume": ("producer.cli.control:resume", "Go on with a job."),
-    "retry": ("producer.cli.control:retry", "Do again what failed, and what was cut off."),
-    "priority": ("producer.cli.control:priority", "Let a job go before others, or after."),
-    "purge": ("producer.cli.control:purge", "Delete jobs that have long been over."),
-    "doctor": ("producer.cli.doctor:command", "Is everything there that a job needs?"),
-    "up": ("producer.cli.up:command", "Run the whole mill under one command."),
-    "worker": ("worker.cli:command", "Run a worker for each GPU, or one on the CPU."),
-    "dispatch": ("producer.cli.dispatch:command", "Run a dispatcher."),
-    "migrate": ("producer.cli.migrate:command", "Bring the database's tables up to date."),
-    "alive": ("producer.cli.alive:command", "Say whether this host's worker or dispatcher lives."),
-    "demo": ("producer.demo:command", "Summarize real documents here, in minutes."),
+# By section: name, where it is, and what --help says of it in 26 characters.
+_SECTIONS = {
+    "Work": {
+        "submit": ("producer.cli.submit:command", "submit documents"),
+        "status": ("producer.cli.jobs:status", "a job as it stands"),
+        "ls": ("producer.cli.jobs:ls", "the newest jobs"),
+        "wait": ("producer.cli.jobs:wait", "wait for a job's end"),
+        "watch": ("producer.cli.watch:command", "follow a job live"),
+        "results": ("producer.cli.results:command", "print or save summaries"),
+        "failures": ("producer.cli.failures:command", "why documents failed"),
+        "text": ("worker.text:command", "summarize one text here"),
+    },
+    "Jobs": {
+        "cancel": ("producer.cli.control:cancel", "stop a job for good"),
+        "pause": ("producer.cli.control:pause", "stop a job for now"),
+        "resume": ("producer.cli.control:resume", "go on with a job"),
+        "retry": ("producer.cli.control:retry", "do what failed again"),
+        "priority": ("producer.cli.control:priority", "let a job go first"),
+        "purge": ("producer.cli.control:purge", "delete old jobs"),
+    },
+    "Mill": {
+        "up": ("producer.cli.up:command", "run the whole mill"),
+        "worker": ("worker.cli:command", "run a worker on each GPU"),
+        "dispatch": ("producer.cli.dispatch:command", "run a dispatcher"),
+        "migrate": ("producer.cli.migrate:command", "the database's tables"),
+        "doctor": ("producer.cli.doctor:command", "what is wrong, what to do"),
+        "alive": ("producer.cli.alive:command", "a container's health check"),
+        "config": ("producer.cli.config:command", "settings, and who set them"),
+        "completion": ("producer.cli.completion:command", "for bash, zsh or fish"),
+        "demo": ("producer.cli.demo:command", "real documents, in minutes"),
+    },
 }
+_COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
 
 _INTERRUPTED = 130
 _DEFECT = 70
@@ -83,21 +96,58 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), function)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
+            raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)
+        name, command, rest = super().resolve_command(ctx, args)
+        # Completion and help are there whatever is wrong with gistmill.toml.
+        helping = ctx.resilient_parsing or {*rest} & {*ctx.help_option_names}
+        if name and command and not helping:
+            ctx.default_map = {name: _defaults(name, command)}
+        return name, command, rest
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """By the list alone: click would import each command for its help."""
+        commands = [
+            CompletionItem(name, help=short)
+            for name, (_, short) in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands in two columns, so that all of them and the examples fit a screen."""
+        formatter.write_paragraph()
+        for heading, commands in _SECTIONS.items():
+            formatter.write(f"{heading}:\n")
+            entries = [f"  {name:<10} {short:<27}" for name, (_, short) in commands.items()]
+            half = (len(entries) + 1) // 2
+            for left, right in zip_longest(entries[:half], entries[half:], fillvalue=""):
+                formatter.write(f"{left}{right}".rstrip() + "\n")
+
+
+def _defaults(name: str, command: click.Command) -> dict[str, Any]:
+    from jobs import settings
+    from producer.cli import defaults
+
+    settings.commands(_COMMANDS)  # a table that is named for none is an error
+    return {default.parameter: default.value for default in defaults.of(name, command)}
 
 
 _EPILOG = """\b
-Examples:
-  gistmill up                                   run the mill in one terminal
-  gistmill submit papers.jsonl --model lead-3   and give it work in another
-  gistmill results JOB -o summaries.jsonl
+gistmill up                                    run the mill in one terminal
+gistmill submit papers.jsonl --model lead-3    give it work in another
+gistmill submit --help                         its flags, and more examples
 """
 
 
 @click.group(
-    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Commands,
+    epilog=_EPILOG,
+    options_metavar="[--version] [--help]",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="gistmill")
 def _cli() -> None:
@@ -109,12 +159,15 @@ def main() -> None:
     from jobs.errors import GistmillError
 
     try:
-        sys.exit(_cli(standalone_mode=False) or 0)
+        sys.exit(_cli(prog_name="gistmill", standalone_mode=False) or 0)
     except GistmillError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _complain(_in_one_line(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
@@ -128,6 +181,13 @@ def main() -> None:
         traceback.print_exc()
         _complain("this is a defect of gistmill's; please report it with the lines above")
         sys.exit(_DEFECT)
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What click says in four, with the command whose help tells more."""
+    message = " ".join(error.format_message().split())
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see {context.command_path} --help)" if context else message
 
 
 def _complain(message: str) -> None:

@@ -35,11 +35,13 @@ class Database:
             parsed = make_url(url)
         except ArgumentError:
             raise UsageError(
-                "GISTMILL_DATABASE_URL is not a URL; write postgresql://user@host/name"
+                "database_url is not a URL; write postgresql://user@host/name "
+                "(`gistmill config` shows where it stands)"
             ) from None
         if parsed.get_backend_name() not in ("postgresql", "postgres"):
             raise UsageError(
-                f"GISTMILL_DATABASE_URL names {parsed.get_backend_name()}, not PostgreSQL"
+                f"database_url names {parsed.get_backend_name()}, not PostgreSQL "
+                "(`gistmill config` shows where it stands)"
             )
         self.url = parsed.set(drivername="postgresql+psycopg")
         self._engine = create_engine(

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 from jobs.parameters import Effective
 
+SHARD_SIZE = 256
+"""Documents, where a submission names no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelKey:

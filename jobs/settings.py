@@ -1,16 +1,37 @@
 """What an operator can set, and the one place that reads the environment.
 
-Flags come over the environment, the environment over the defaults below.
+Flags come over the environment, the environment over gistmill.toml, the file over the
+defaults below. The file is the one in the current folder, or what GISTMILL_CONFIG names;
+set to nothing, that variable means no file. Which flags a command has, and what they
+take, is for the command line to know.
 """
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from jobs.errors import UsageError
+from jobs.settings_file import SettingsFile, unknown
+
+_FILE = "gistmill.toml"
 
 
 class Timings(BaseModel):
@@ -61,11 +82,32 @@ class Settings(BaseSettings):
     broker_url: str | None = None
     timings: Timings = Timings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, SettingsFile(settings_cls, file())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """`GISTMILL_BROKER_URL=` is unset, whatever the file says."""
+        return {name: value for name, value in given.items() if value != ""}
+
 
 class WorkerProcess(BaseSettings):
-    """What a worker's parent process tells its pool child, which shares nothing else with it."""
+    """What a worker's parent process tells its pool child, which shares nothing else with it.
 
-    model_config = SettingsConfigDict(env_prefix="GISTMILL_WORKER_", frozen=True)
+    Its prefix is not GISTMILL_WORKER_: those are the flags of `gistmill worker`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GISTMILL_CHILD_", frozen=True)
 
     KEYS: ClassVar[tuple[str, ...]] = ("name", "device", "drain_file")
 
@@ -75,34 +117,128 @@ class WorkerProcess(BaseSettings):
     """Exists once the worker has been asked to stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as somebody wrote it, and where it stands."""
+
+    value: Any
+    place: str
+
+
+def file() -> Path | None:
+    """The file of settings, if there is one. Raises UsageError where the named one is missing."""
+    named = os.environ.get("GISTMILL_CONFIG")
+    if named == "":
+        return None
+    path = Path(named or _FILE).expanduser().absolute()
+    if path.is_file():
+        return path
+    if named:
+        raise UsageError(f"GISTMILL_CONFIG: there is no file {path}; name another, or unset it")
+    return None
+
+
 def load() -> Settings:
     """Raises UsageError, in one line, for a value that can not be used."""
     try:
         settings = Settings()
+    except SettingsError:  # the timings alone are parsed before they are checked
+        example = """GISTMILL_TIMINGS='{"lease": 60}'"""
+        raise UsageError(f"GISTMILL_TIMINGS is not JSON; write it as in {example}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "GISTMILL_" + "__".join(str(part).upper() for part in first["loc"])
-        raise UsageError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+        raise UsageError(_explain(error)) from None
     return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
 
 
-def tell_children(process: WorkerProcess) -> None:
-    for key in WorkerProcess.KEYS:
-        os.environ[f"GISTMILL_WORKER_{key.upper()}"] = str(getattr(process, key))
+def origin(*key: str) -> str:
+    """Where a setting comes from: a variable's name, the file's path, or "default"."""
+    if _holds(EnvSettingsSource(Settings)(), key):
+        return f"GISTMILL_{key[0].upper()}"
+    source = SettingsFile(Settings, file())
+    return str(source.path) if _holds(source(), key) else "default"
+
+
+def commands(known: Iterable[str]) -> list[str]:
+    """Those commands that have a default for a flag in the file or, it seems, the environment.
+
+    Raises UsageError for a table of the file that is named for none of the `known`.
+    """
+    known = list(known)
+    source = SettingsFile(Settings, file())
+    tables = source.tables()
+    for name in tables:
+        if name not in known:
+            raise UsageError(f"{source.path}: {unknown('table', name, ['timings', *known])}")
+    return [name for name in known if name in tables or _in_environment(name)]
+
+
+def flags(command: str, known: Iterable[str]) -> dict[str, Given]:
+    """What a command's flags are where they are not given, by name.
+
+    Raises UsageError for one in the file that is not `known`. In the environment such a
+    one may be somebody else's: Kubernetes sets variables named for its services.
+    """
+    known = list(known)
+    source = SettingsFile(Settings, file())
+    table = source.tables().get(command, {})
+    place = f"{source.path}: [{command}]"
+    for flag in table:
+        if flag not in known:
+            raise UsageError(f"{place}: {unknown('flag', flag, known)}")
+    given = {flag: Given(value, place) for flag, value in table.items()}
+    for flag in known:
+        if value := os.environ.get(_variable(command, flag)):
+            given[flag] = Given(value, _variable(command, flag))
+    return given
+
+
+def tell_children(settings: Settings, process: WorkerProcess) -> None:
+    """Pool children of this process inherit its environment, now with exactly these."""
+    told = {f"GISTMILL_CHILD_{key.upper()}": str(getattr(process, key)) for key in process.KEYS}
+    os.environ.update({**_exactly(settings), **told})
 
 
 def child_environment(settings: Settings, **more: str) -> dict[str, str]:
     """The environment for a process of ours: as it is here, with exactly `settings`."""
-    exact = {
-        "GISTMILL_HOME": str(settings.home),
-        "GISTMILL_DATABASE_URL": settings.database_url,
-        "GISTMILL_BROKER_URL": settings.broker_url,
-        "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
-    }
-    others = {name: value for name, value in os.environ.items() if name not in exact}
-    return {**others, **{name: value for name, value in exact.items() if value}, **more}
+    return {**os.environ, **_exactly(settings), **more}
 
 
 def colour_wanted() -> bool:
     """https://no-color.org: any value of NO_COLOR means no."""
     return not os.environ.get("NO_COLOR")
+
+
+def _exactly(settings: Settings) -> dict[str, str]:
+    """The variables that give these settings in whatever folder: no file is read."""
+    return {
+        "GISTMILL_CONFIG": "",
+        "GISTMILL_HOME": str(settings.home),
+        "GISTMILL_DATABASE_URL": settings.database_url or "",
+        "GISTMILL_BROKER_URL": settings.broker_url or "",
+        "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
+    }
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = [str(part) for part in first["loc"]]
+    where = origin(*key)
+    if first["type"] == "extra_forbidden":
+        return f"{where}: {unknown('timing', key[-1], Timings.model_fields)}"
+    return f"{where}: {'.'.join(key)}: {first['msg']} (got {first['input']!r})"
+
+
+def _holds(given: Any, key: tuple[str, ...]) -> bool:
+    for part in key:
+        if not isinstance(given, dict) or part not in given:
+            return False
+        given = given[part]
+    return True
+
+
+def _in_environment(command: str) -> bool:
+    return any(name.startswith(_variable(command, "")) for name in os.environ)
+
+
+def _variable(command: str, flag: str) -> str:
+    return f"GISTMILL_{command}_{flag}".upper().replace("-", "_")

@@ -22,6 +22,7 @@ from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
 from jobs.errors import BrokerUnreachable, NotAllowed, WaitTimeout
+from jobs.job import SHARD_SIZE
 from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.store import control, jobs, summaries, workers
@@ -31,7 +32,6 @@ from jobs.windows import RunWindow
 from producer import dispatch, results, times
 from producer.status import JobStatusView, view
 from producer.submit import (
-    SHARD_SIZE,
     Accepted,
     Request,
     from_python,

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
@@ -27,16 +26,16 @@ from producer.status import JobStatusView, exit_code
 
 MODEL = "smollm2-135m"
 
-_DOCUMENTS = 32
 _SHOWN = 4
 _STOP_SECONDS = 30.0
 _SIGTERM = 15
 
 
-@click.command()
-@click.option("--limit", type=click.IntRange(1), default=_DOCUMENTS, show_default=True)
-def command(limit: int) -> int:
-    """Summarize what the packages installed here say of themselves, with a small model."""
+def run(limit: int) -> int:
+    """The demo on up to `limit` documents; returns the exit code of its job.
+
+    Raises UsageError where no package has anything to summarize.
+    """
     chosen = _spread(documents(), limit)
     if not chosen:
         raise UsageError("no package installed here has a description to summarize")
@@ -144,8 +143,12 @@ def _speed(status: JobStatusView) -> str:
 
 
 def _what_next(mill: Settings, job: Job) -> str:
+    here = settings.load()
+    others = {"DATABASE": here.database_url, "BROKER": here.broker_url}
+    unset = "".join(f"GISTMILL_{name}_URL= " for name, url in others.items() if url)
+    results = f"{unset}GISTMILL_HOME={mill.home.name} gistmill results {job.id}"
     steps = {
-        f"GISTMILL_HOME={mill.home.name} gistmill results {job.id}": "all of these summaries",
+        results: "all of these summaries",
         "gistmill up": "a mill of your own",
         "gistmill submit FILE.jsonl --model lead-3": "work for it, from another terminal",
     }

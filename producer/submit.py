@@ -16,14 +16,12 @@ from typing import Any, get_args
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text
 from jobs.errors import UsageError
-from jobs.job import NewJob, NewShard
+from jobs.job import SHARD_SIZE, NewJob, NewShard
 from jobs.parameters import Dtype, Engine, Parameters
 from jobs.sources import inline, jsonl
 from jobs.store import documents, jobs, shards
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
-
-SHARD_SIZE = 256
 
 _MOST_PRIORITY = 1000
 

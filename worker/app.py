@@ -83,7 +83,7 @@ def run(configured: Settings, device: str) -> None:
     announced = presence.Announcer(database, me, configured.timings.heartbeat)
     with TemporaryDirectory(prefix="gistmill-") as folder, announced:
         process = WorkerProcess(name=me.name, device=device, drain_file=Path(folder) / "drain")
-        settings.tell_children(process)
+        settings.tell_children(configured, process)
         _serve(
             make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"]), process
         )

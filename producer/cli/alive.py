@@ -4,15 +4,18 @@ It reads the row that the process renews in SQL, so it also says whether the pro
 reaches the database. In a container, whose host name is its own, that is one process.
 """
 
+from __future__ import annotations
+
 import socket
+from typing import TYPE_CHECKING
 
 import click
 
-from jobs import services, settings
-from jobs.database import Database
-from jobs.settings import Settings
-from jobs.store import workers
-from jobs.store.workers import Role
+from jobs import settings
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+    from jobs.store.workers import Role
 
 
 @click.command()
@@ -29,6 +32,10 @@ def command(role: Role) -> int:
 
 
 def _count(configured: Settings, role: Role, host: str) -> int:
+    from jobs import services
+    from jobs.database import Database
+    from jobs.store import workers
+
     endpoints = services.connect(configured)
     database = Database(endpoints.database_url, connections=1)
     try:

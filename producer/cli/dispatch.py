@@ -5,14 +5,16 @@ import threading
 
 import click
 
-from jobs import logs, presence
-from producer import dispatch
+from jobs import logs
 from producer.cli import output
 
 
 @click.command()
 def command() -> int:
     """Keep Redis filled from SQL until stopped. Any number may run."""
+    from jobs import presence
+    from producer import dispatch
+
     logs.configure()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

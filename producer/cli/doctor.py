@@ -1,11 +1,16 @@
 """`gistmill doctor`: is everything there that a job needs, and if not, what to do."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from producer import doctor
 from producer.cli import output
+
+if TYPE_CHECKING:
+    from producer.doctor import Finding
 
 _MARKS = {
     "ok": ("ok     ", "green"),
@@ -24,6 +29,8 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> int:
     """Examine database, broker, dispatcher, workers and queue. Exits 1 where one has failed."""
+    from producer import doctor
+
     with output.client() as client:
         found = doctor.examine(client.database, client.broker, client.settings.timings)
     if as_json:
@@ -34,7 +41,7 @@ def command(as_json: bool) -> int:
     return int(any(each.state == "failed" for each in found))
 
 
-def _show(each: doctor.Finding) -> None:
+def _show(each: Finding) -> None:
     mark, colour = _MARKS[each.state]
     click.echo(f"{output.coloured(mark, colour)}  {each.part + ':':<20} {each.says}")
     if each.do:

@@ -1,10 +1,13 @@
 """How the command line shows what a dry run found."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from producer.status import JobStatusView
+if TYPE_CHECKING:
+    from producer.status import JobStatusView
 
 _BAR = 40
 _PROMPT = 1200

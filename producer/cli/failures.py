@@ -1,12 +1,18 @@
 """`gistmill failures`: a job's failed documents by reason."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from jobs.store.summaries import Failures
 from producer.cli import output
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from jobs.store.summaries import Failures
 
 
 @click.command(

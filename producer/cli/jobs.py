@@ -1,10 +1,16 @@
 """`gistmill status`, `ls` and `wait`: a job as it stands, the newest jobs, a job's end."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from producer.cli import output
 from producer.cli.labels import parse_labels
-from producer.status import JobStatusView, exit_code
+
+if TYPE_CHECKING:
+    from producer.status import JobStatusView
 
 
 @click.command()
@@ -51,6 +57,8 @@ def ls(limit: int, labels: tuple[str, ...], quiet: bool, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def wait(job: str, timeout: float | None, quiet: bool, as_json: bool) -> int:
     """Wait until JOB is over. Exits 0 done, 1 not done, 3 done but for some documents."""
+    from producer.status import exit_code
+
     with output.client() as client:
         ended = client.job(job).wait(timeout)
     if as_json:

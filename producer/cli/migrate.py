@@ -1,11 +1,17 @@
 """`gistmill migrate`: the database's tables, up, down, or only looked at."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
 from jobs import services, settings
-from jobs.database import Database
 from jobs.errors import UsageError
 from producer.cli import output
+
+if TYPE_CHECKING:
+    from jobs.database import Database
 
 
 @click.command(
@@ -21,6 +27,8 @@ Examples:
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 where tables and code differ.")
 def command(up: str | None, down: str | None, check: bool) -> int:
     """Bring the database's tables up to date."""
+    from jobs.database import Database
+
     if sum(bool(option) for option in (up, down, check)) > 1:
         raise UsageError("migrate: --to, --down and --check exclude each other")
     endpoints = services.connect(settings.load())

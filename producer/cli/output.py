@@ -1,20 +1,24 @@
 """How the command line speaks: data to standard output, everything else to standard error."""
 
+from __future__ import annotations
+
 import json
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jobs import settings
-from jobs.settings import Settings
 from jobs.states import JobStatus
-from producer.client import Client, NobodyWorks
-from producer.forecast import Eta
-from producer.status import JobStatusView
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
+    from producer.client import Client
+    from producer.forecast import Eta
+    from producer.status import JobStatusView
 
 
 def hint(message: str) -> None:
@@ -39,6 +43,8 @@ def coloured(text: str, colour: str) -> str:
 @contextmanager
 def client(configured: Settings | None = None) -> Iterator[Client]:
     """A client whose warnings are lines on standard error."""
+    from producer.client import Client, NobodyWorks
+
     with warnings.catch_warnings(), Client(configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from jobs.errors import NotFound
-from producer import formats, results
+from producer import formats
 from producer.cli import output
 
 
@@ -31,6 +31,8 @@ Examples:
 )
 def command(job: str, path: Path | None, form: str | None) -> int:
     """Print JOB's rows in order, failed documents included; of a running job, what is stored."""
+    from producer import results
+
     chosen = results.choose_format(form, path)
     with output.client() as client:
         found = client.job(job)

@@ -1,35 +1,37 @@
 """`gistmill submit`: a JSONL file or standard input becomes a job."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from jobs import options
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
+from jobs.job import SHARD_SIZE
 from jobs.states import JobStatus
-from jobs.windows import RunWindow
-from producer import times
 from producer.cli import dry_run, output, watch
 from producer.cli.labels import parse_labels
-from producer.client import Client, Job
-from producer.status import exit_code
-from producer.submit import SHARD_SIZE, Request
+
+if TYPE_CHECKING:
+    from producer.client import Client, Job
+    from producer.submit import Request
 
 
 @click.command(
     epilog="""\b
 Examples:
   gistmill submit papers.jsonl --model lead-3
-  gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4 --max-length 142
+  gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
-@click.argument("source")
+@click.argument("source", type=click.Path(allow_dash=True))
 @options.of_a_summary
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
@@ -71,6 +73,9 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
 
 
 def _request(given: dict[str, Any]) -> Request:
+    from jobs.windows import RunWindow
+    from producer.submit import Request
+
     return Request(
         model=options.model(given),
         name=given["name"],
@@ -91,6 +96,8 @@ def _request(given: dict[str, Any]) -> Request:
 
 
 def _deadline(text: str | None) -> datetime | None:
+    from producer import times
+
     return times.deadline(text, datetime.now(UTC)) if text else None
 
 
@@ -105,6 +112,8 @@ def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator
 
 def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:
     """A dry run is waited for: it is short, and there is nothing to come back to."""
+    from producer.status import exit_code
+
     output.tell_what_is_missing(client)
     ended = job.wait()
     if quiet:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import click
 
 from jobs import devices, processes, services, settings
-from jobs.database import Database
 from jobs.processes import Child
 from jobs.settings import Settings
 from producer.cli import output
@@ -24,6 +23,8 @@ _SERVICES_STOP = 30.0
 )
 def command(workers: int | None) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
+    from jobs.database import Database
+
     configured = settings.load()
     endpoints = services.connect(configured)
     database = Database(endpoints.database_url)

@@ -1,17 +1,22 @@
 """`gistmill watch`: a bar, the speed, the time left and the failures of a job, live."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Sequence
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from jobs.store.summaries import Failures
 from producer.cli import output
-from producer.client import Client, Job
-from producer.status import JobStatusView, exit_code
+
+if TYPE_CHECKING:
+    from jobs.store.summaries import Failures
+    from producer.client import Client, Job
+    from producer.status import JobStatusView
 
 # The speed shown is that of the last seconds, so that a model's loading is soon forgotten.
 _WINDOW = 30.0
@@ -31,6 +36,8 @@ def command(job: str) -> int:
 
 def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     """Returns the exit code of the job's end."""
+    from producer.status import exit_code
+
     if quiet:
         return exit_code(job.wait())
     ended = progress(client, job)
