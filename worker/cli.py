@@ -8,7 +8,13 @@ from jobs import devices, logs, processes, settings
 from jobs.settings import Settings
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill worker
+  gistmill worker --device cpu
+"""
+)
 @click.option(
     "--device",
     default="auto",

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from jobs.store.workers import Role
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill alive worker
+  gistmill alive dispatcher
+"""
+)
 @click.argument("role", type=click.Choice(["worker", "dispatcher"]))
 def command(role: Role) -> int:
     """Exit 0 where a worker, or a dispatcher, of this host was seen of late, else 1."""

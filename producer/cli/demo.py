@@ -3,7 +3,12 @@
 import click
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill demo --limit 4
+"""
+)
 @click.option("--limit", type=click.IntRange(1), default=32, show_default=True)
 def command(limit: int) -> int:
     """Summarize what the packages installed here say of themselves, with a small model."""

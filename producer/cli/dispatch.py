@@ -9,7 +9,12 @@ from jobs import logs
 from producer.cli import output
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill dispatch
+"""
+)
 def command() -> int:
     """Keep Redis filled from SQL until stopped. Any number may run."""
     from jobs import presence

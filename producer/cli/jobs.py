@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from producer.status import JobStatusView
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill status JOB
+  gistmill status JOB --json
+"""
+)
 @click.argument("job")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def status(job: str, as_json: bool) -> int:
@@ -29,7 +35,13 @@ def status(job: str, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill ls
+  gistmill ls --label user=ann -q
+"""
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only jobs with it.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
@@ -50,7 +62,13 @@ def ls(limit: int, labels: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill wait JOB
+  gistmill wait JOB --timeout 3600 -q
+"""
+)
 @click.argument("job")
 @click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="Exit 124 after this.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")

@@ -14,7 +14,13 @@ from producer.cli import output
 _SERVICES_STOP = 30.0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill up
+  gistmill up --workers 2
+"""
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),

@@ -24,7 +24,12 @@ _WINDOW = 30.0
 _LINE_EVERY = 30.0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill watch JOB
+"""
+)
 @click.argument("job")
 def command(job: str) -> int:
     """Follow JOB until it is over. Ctrl-C stops watching; the job goes on."""

@@ -1,0 +1,123 @@
+"""The reference of commands is what the code says, and every example in it can be typed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs import reference
+from tests.mill import PATIENCE, Mill, eventually, sentences, write_jsonl
+
+EXAMPLES = {name: reference.examples(command) for name, command in reference.commands()}
+
+# Commands that run until they are stopped; each is started and stopped.
+SERVERS = ("up", "worker", "dispatch")
+# Commands that need a job that is not over.
+ON_A_WAITING_JOB = ("pause", "resume", "priority", "cancel")
+# What the others end with, where that is not 0.
+ENDS = {"wait": 3, "watch": 3}
+NEEDS_A_HUB = "facebook/bart-large-cnn"
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert reference.COMMANDS.read_text() == reference.page(), "run: make docs"
+    text = reference.README.read_text()
+    assert text == reference.readme(text), "run: make docs"
+    assert f"`{next(iter(EXAMPLES))}`" in text
+
+
+def test_every_command_has_an_example() -> None:
+    assert [name for name, lines in EXAMPLES.items() if not lines] == []
+
+
+class Shell:
+    """Types lines as a user does, in a folder with the files that the examples name."""
+
+    def __init__(self, mill: Mill, folder: Path) -> None:
+        self.mill = mill
+        self.folder = folder
+        text = [{"text": each} for each in sentences(4)]
+        write_jsonl(folder / "papers.jsonl", [*text, {"txt": "no text"}])
+        (folder / "notes.txt").write_text("One. Two.\nThree. Four.\n")
+        (folder / "article.txt").write_text("One. Two. Three. Four.")
+        (folder / ".config/fish/completions").mkdir(parents=True)
+        bin_folder = str(Path(sys.executable).parent)
+        self.environment = {
+            **mill.environment(),
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder),
+        }
+
+    def type(self, line: str, expect: int = 0, job: str = "") -> str:
+        ended = subprocess.run(
+            ["/bin/bash", "-c", line.replace("JOB", job)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=False,
+        )
+        assert ended.returncode == expect, (line, ended.returncode, ended.stdout, ended.stderr)
+        return ended.stdout
+
+
+@pytest.fixture
+def shell(mill: Mill, tmp_path: Path) -> Shell:
+    return Shell(mill, tmp_path)
+
+
+@pytest.mark.timeout(300)
+def test_every_example_but_those_that_run_for_ever(shell: Shell) -> None:
+    mill = shell.mill
+    mill.dispatcher()
+    mill.worker()
+    over = shell.type("gistmill submit papers.jsonl --model lead-1 -q").strip()
+    hours = "00:00-00:01 Pacific/Kiritimati"
+    waiting = shell.type(
+        f'gistmill submit papers.jsonl --model lead-1 -q --window "{hours}"'
+    ).strip()
+    mill.command("wait", over, "-q", expect=3)
+    with mill.client() as client:
+        eventually(lambda: client.job(waiting).status().status == "in_progress", "validation")
+    for name in ON_A_WAITING_JOB:
+        for line in EXAMPLES[name]:
+            shell.type(line, job=waiting)
+    done = {*ON_A_WAITING_JOB, *SERVERS, "migrate", "demo"}
+    for name in EXAMPLES.keys() - done:
+        for line in EXAMPLES[name]:
+            if "zsh" in line:  # for another shell than the one that types here
+                line = "gistmill completion zsh"
+            refused = name == "text" and NEEDS_A_HUB in line
+            shell.type(line, expect=1 if refused else ENDS.get(name, 0), job=over)
+
+
+def test_every_example_of_migrate(shell: Shell) -> None:
+    """In an order that leaves tables to look at."""
+    for line in sorted(EXAMPLES["migrate"]):
+        shell.type(line, expect=1 if "--check" in line else 0)
+        shell.type("gistmill migrate")
+
+
+@pytest.mark.timeout(300)
+def test_the_demo(shell: Shell) -> None:
+    [line] = EXAMPLES["demo"]
+    shown = shell.type(line)
+    assert "ROUGE-1" in shown
+    assert "4 summaries" in shown
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_examples_that_run_for_ever(shell: Shell, name: str) -> None:
+    for number, line in enumerate(EXAMPLES[name]):
+        words = line.removeprefix("gistmill ").split()
+        process = shell.mill.start(f"{name}-{number}", *words)
+        role = "dispatcher" if name == "dispatch" else "worker"
+        with shell.mill.client() as client:
+            eventually(lambda c=client, r=role: r not in c.missing(), line)  # type: ignore[misc]
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
