@@ -114,7 +114,8 @@ class Database:
             # Of two that migrate at once, the second waits and finds nothing to do.
             transaction.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config = Config()
-            config.set_main_option("script_location", _migrations())
+            # Doubled, as in any ini file: a percent sign in the path is no interpolation.
+            config.set_main_option("script_location", _migrations().replace("%", "%%"))
             config.attributes["connection"] = transaction
             try:
                 yield config

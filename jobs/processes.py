@@ -9,10 +9,12 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import TextIO
@@ -31,6 +33,10 @@ _READ = 64 * 1024
 _USAGE = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = (36, 33, 32, 35, 34)
+_STOPPING = "stopping; workers finish the batch in hand (Ctrl-C again kills)"
+
+Tend = Callable[[], str | None]
+"""Called in each turn: mends what is no child of ours, and says in a line that it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +48,11 @@ class Child:
     env: Mapping[str, str]
 
 
-def run(children: Sequence[Child], *, drain: float, out: TextIO) -> None:
+def run(children: Sequence[Child], *, drain: float, out: TextIO, tend: Tend = lambda: None) -> None:
     """Run until a signal asks to stop: once and children have `drain` seconds, twice and they
-    are killed. Raises UsageError where a child says (exit code 2) that it cannot be run so."""
-    _Supervisor(children, drain + _MARGIN, out).run()
+    are killed. Children's lines go to `out`, our own to standard error. Raises UsageError where
+    a child says (exit code 2) that it cannot be run so."""
+    _Supervisor(children, drain + _MARGIN, out, tend).run()
 
 
 class _Running:
@@ -94,9 +101,10 @@ class _Running:
 
 
 class _Supervisor:
-    def __init__(self, children: Sequence[Child], patience: float, out: TextIO) -> None:
+    def __init__(self, children: Sequence[Child], patience: float, out: TextIO, tend: Tend) -> None:
         self._running = [_Running(child) for child in children]
         self._patience = patience
+        self._tend = tend
         self._log = _Log([child.name for child in children], out)
         self._selector = selectors.DefaultSelector()
         self._asked = 0
@@ -108,6 +116,8 @@ class _Supervisor:
                     self._start_due()
                     self._read(_LOOK)
                     self._reap()
+                    if line := self._tend():
+                        _print(line, sys.stderr)
             finally:
                 self._stop()
 
@@ -176,6 +186,8 @@ class _Supervisor:
         return process.returncode
 
     def _stop(self) -> None:
+        if self._asked:
+            _print(_STOPPING, sys.stderr)
         for running in self._running:
             running.ask_to_stop()
         ends = monotonic() + self._patience
@@ -206,7 +218,17 @@ class _Log:
         }
 
     def write(self, name: str, line: str) -> None:
-        print(self._prefixes[name], line, file=self._out, flush=True)
+        _print(f"{self._prefixes[name]} {line}", self._out)
+
+
+def _print(line: str, out: TextIO) -> None:
+    """Print a line; where nobody reads any more (`tee` after a Ctrl-C, a closed terminal), fall
+    silent for good, Python's own flush at its end included: children are still to be stopped."""
+    try:
+        print(line, file=out, flush=True)
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), out.fileno())
 
 
 def _prefix(name: str, colour: int | None) -> str:

@@ -4,6 +4,8 @@ The parent announces the worker and takes signals; the child, spawned afresh,
 loads the model in its first task. `child()` is the one thing of its kind in a process.
 """
 
+import logging
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from celery import Celery
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import worker_shutting_down
 
 from jobs import presence, services, settings
@@ -24,6 +26,8 @@ from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
 from worker.validation import Validator
+
+log = logging.getLogger("gistmill.worker")
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,15 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
 
     def drain(**_: Any) -> None:
         process.drain_file.touch()
+        log.info("asked to stop; the batch in hand is finished first")
 
     worker_shutting_down.connect(drain, weak=False)
-    # It warns root of pickled messages; ours are JSON, and nothing else is accepted.
-    warnings.simplefilter("ignore", SecurityWarning)
+    # Where it prints, past every log, that it was asked to stop; our log says so.
+    sys.__stdout__ = None  # type: ignore[misc]  # final for type checkers, None in a daemon
+    # It warns root of pickled messages; ours are JSON, and nothing else is accepted. And at each
+    # lost connection, of a default to come; ours is set.
+    for told_in_vain in (SecurityWarning, CPendingDeprecationWarning):
+        warnings.simplefilter("ignore", told_in_vain)
     app.worker_main(
         [
             "--quiet",

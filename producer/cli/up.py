@@ -1,7 +1,10 @@
 """`gistmill up`: services, migration, dispatcher and workers under one command."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,8 +13,12 @@ from jobs.processes import Child
 from jobs.settings import Settings
 from producer.cli import output
 
+if TYPE_CHECKING:
+    from jobs.services import Endpoints
+
 # How long the embedded services may take to write down what they hold.
 _SERVICES_STOP = 30.0
+_SERVICES_BACK = "the embedded services had died; they are started again"
 
 
 @click.command(
@@ -29,23 +36,43 @@ Examples:
 )
 def command(workers: int | None) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
-    from jobs.database import Database
-
     configured = settings.load()
     endpoints = services.connect(configured)
-    database = Database(endpoints.database_url)
-    if endpoints.embedded_database:
-        database.migrate()
-    database.close()
-    output.hint("gistmill is up; submit work from another terminal; Ctrl-C stops it")
     try:
+        _look_around(endpoints, configured)
+        output.hint("gistmill is up; submit work from another terminal; Ctrl-C stops it")
         processes.run(
-            list(_children(configured, workers)), drain=configured.timings.drain, out=sys.stdout
+            list(_children(configured, workers)),
+            drain=configured.timings.drain,
+            out=sys.stdout,
+            tend=lambda: _SERVICES_BACK if endpoints.keep_up() else None,
         )
     finally:
         endpoints.release()
-        services.wait_stopped(configured.home, _SERVICES_STOP)
+        if endpoints.embedded:
+            services.wait_stopped(configured.home, _SERVICES_STOP)
     return 0
+
+
+def _look_around(endpoints: Endpoints, configured: Settings) -> None:
+    """Migrate what is ours to migrate, and say who works here already."""
+    from jobs.database import Database
+    from jobs.errors import DatabaseUnreachable
+    from jobs.store import workers
+
+    database = Database(endpoints.database_url)
+    try:
+        if endpoints.embedded_database:
+            database.migrate()
+        with database.transaction() as tx:
+            alive = workers.alive(tx, "worker", configured.timings.alive)
+        if alive:
+            output.hint(f"{alive} worker(s) of this mill are alive already; these are added")
+    except DatabaseUnreachable as error:
+        # Dispatcher and workers wait for it, and so do we.
+        output.hint(f"warning: {error}")
+    finally:
+        database.close()
 
 
 def _children(configured: Settings, workers: int | None) -> Iterator[Child]:

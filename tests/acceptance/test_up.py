@@ -12,7 +12,7 @@ import pytest
 
 from jobs.settings import Settings
 from tests.conftest import TIMINGS
-from tests.mill import PATIENCE, Mill, children, eventually, mentioning, sentences
+from tests.mill import PATIENCE, Mill, children, eventually, mentioning, running, sentences
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def alone(tmp_path: Path) -> Iterator[Mill]:
     home = Path(tempfile.mkdtemp(prefix="gm"))
     logs = tmp_path / "logs"
     logs.mkdir()
-    running = Mill(Settings(home=home, timings=TIMINGS), logs)
-    yield running
-    running.stop()
+    mill = Mill(Settings(home=home, timings=TIMINGS), logs)
+    yield mill
+    mill.stop()
     eventually(lambda: not mentioning(str(home)), "every process of the home is gone")
     shutil.rmtree(home)
 
@@ -38,7 +38,9 @@ def test_up_and_down(alone: Mill) -> None:
     assert "worker-1 | " in log
     assert "worker-2 | " in log
     assert "dispatch | " in log
-    for noise in ("superuser", "[config]", "Traceback", "Warning"):
+    assert "stopping; workers finish the batch in hand" in log
+    assert "worker-1 | " in log.partition("stopping; ")[2], "workers say that they were asked to"
+    for noise in ("superuser", "[config]", "Traceback", "Warning", "Warm", "| \n"):
         assert noise not in log
 
 
@@ -50,6 +52,11 @@ def test_what_dies_comes_back(alone: Mill) -> None:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: len(set(children(up.pid)) - set(before)) == len(before), "all are back")
     _does_a_job(alone)
+    (services,) = _services(alone)
+    os.kill(services, signal.SIGKILL)
+    back = "the embedded services had died; they are started again"
+    eventually(lambda: back in alone.log("up").read_text(), "the services are started again")
+    _does_a_job(alone)
 
 
 def test_a_killed_up_leaves_nothing(alone: Mill) -> None:
@@ -60,16 +67,35 @@ def test_a_killed_up_leaves_nothing(alone: Mill) -> None:
 
 
 def test_up_twice(alone: Mill) -> None:
-    """Any number of dispatchers and workers may run."""
+    """Any number of dispatchers and workers may run; the second is told."""
     _up(alone)
-    _up(alone, "again")
     _does_a_job(alone)
+    assert "alive already" not in alone.log("up").read_text()
+    _up(alone, "again")
+    assert "worker(s) of this mill are alive already" in alone.log("again").read_text()
+    _does_a_job(alone)
+
+
+def test_up_needs_no_home_where_nothing_is_embedded(configured: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    nowhere = configured.model_copy(update={"home": tmp_path / "file" / "home"})
+    mill = Mill(nowhere, tmp_path)
+    try:
+        up = _up(mill)
+        os.killpg(up.pid, signal.SIGINT)
+        assert up.wait(PATIENCE) == 0, mill.logs()
+    finally:
+        mill.stop()
 
 
 def _up(mill: Mill, name: str = "up") -> subprocess.Popen[bytes]:
     up = mill.start(name, "up", "--workers", "2")
     eventually(lambda: "gistmill is up" in mill.log(name).read_text(), "it is up")
     return up
+
+
+def _services(mill: Mill) -> list[int]:
+    return sorted(set(running("jobs.services")) & set(running(str(mill.settings.home))))
 
 
 def _does_a_job(mill: Mill) -> None:

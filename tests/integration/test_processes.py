@@ -23,21 +23,28 @@ except UsageError as error:
 """
 
 LIVES = "import time; print('alive', flush=True); time.sleep(600) # {mark}"
+# Says a last word, as a worker does when it is asked to stop.
+TALKS = (
+    "import signal; signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), exit()));"
+    + LIVES
+)
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + LIVES
 
 
 class Supervised:
     """A supervisor in a session of its own, its children running the given code."""
 
-    def __init__(self, folder: Path, *codes: str, drain: float = 0.0) -> None:
+    def __init__(self, folder: Path, *codes: str, drain: float = 0.0, piped: bool = False) -> None:
         self.mark = f"mark-{folder.name}-{os.getpid()}"
         self._log = folder / "log"
         words = [str(drain), *(code.replace("{mark}", self.mark) for code in codes)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", RUN, *words],
-                stdout=log,
+                stdout=subprocess.PIPE if piped else log,
                 stderr=log,
+                # Buffered, as for users: what could not be printed is tried again at the end.
+                env={**os.environ, "PYTHONUNBUFFERED": ""},
                 start_new_session=True,
             )
 
@@ -60,6 +67,7 @@ def test_one_log_and_one_signal(tmp_path: Path, number: signal.Signals) -> None:
     assert "one    | alive" in both.said()
     assert "second | alive" in both.said()
     assert both.end(number) == 0
+    assert both.said().endswith("stopping; workers finish the batch in hand (Ctrl-C again kills)\n")
     assert both.gone()
 
 
@@ -85,6 +93,18 @@ def test_a_line_is_printed_once_it_is_whole(tmp_path: Path) -> None:
     eventually(lambda: "again in" in slow.said(), "its end")
     assert slow.said().startswith("one | half whole\none | end\none | ended with 0")
     assert slow.end(signal.SIGINT) == 0
+
+
+def test_nobody_reads(tmp_path: Path) -> None:
+    """As when Ctrl-C ends the `tee` behind us: all are stopped, and in order, all the same."""
+    both = Supervised(tmp_path, TALKS, TALKS, piped=True)
+    assert both.process.stdout is not None
+    said = [both.process.stdout.readline() for _ in range(2)]
+    assert all(line.endswith(b"alive\n") for line in said)
+    both.process.stdout.close()
+    assert both.end(signal.SIGINT) == 0
+    assert both.said() == "stopping; workers finish the batch in hand (Ctrl-C again kills)\n"
+    assert both.gone()
 
 
 def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ import psycopg
 import pytest
 import redis
 
+import migrations
 from jobs import services, settings
+from jobs.broker import Broker
+from jobs.database import Database
 from jobs.errors import Unreachable, UsageError
 from jobs.services import Endpoints, locks, places, postgres
 from jobs.settings import Settings, Timings
@@ -90,6 +93,26 @@ def test_a_killed_supervisor(home: Path) -> None:
     held.release()
 
 
+def test_servers_of_a_killed_supervisor_are_waited_for(home: Path) -> None:
+    """Who holds the services brings them back; one that is slow to die loses and breaks nothing."""
+    held = _connect(home)
+    _write(held)
+    assert not held.keep_up()
+    (supervisor,) = _of(home, "jobs.services")
+    (slow,) = _of(home, "valkey-server")
+    os.kill(slow, signal.SIGSTOP)
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(held.keep_up, "its death is seen")
+    assert not held.keep_up(), "not twice at once"
+    eventually(lambda: services.database_answers(held.database_url), "PostgreSQL is back")
+    assert _of(home, "valkey-server") == [slow]
+    os.kill(slow, signal.SIGCONT)
+    eventually(lambda: services.broker_answers(held.broker_url), "Valkey is back")
+    assert _of(home, "valkey-server") != [slow]
+    assert _read(held) == ("kept", b"kept")
+    held.release()
+
+
 @pytest.mark.parametrize("server", ["pginstall18/bin/postgres", "valkey-server"])
 def test_a_killed_server_comes_back(home: Path, server: str) -> None:
     held = _connect(home)
@@ -111,13 +134,27 @@ def test_clients_come_and_go(home: Path) -> None:
         held.release()
 
 
-def test_a_long_home(home: Path) -> None:
-    deep = home / ("d" * 120) / ("e" * 60)
+@pytest.mark.parametrize("name", [f"{'d' * 120}/{'e' * 60}", "a b#%20,\"c'?@{}"])
+def test_a_home_that_no_socket_can_lie_in(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too long a path, or one that a URL would have to quote; gistmill may lie there, too."""
+    deep = home / name
     held = _connect(deep)
     sockets = places.of(deep).sockets
     assert sockets.parent == Path(tempfile.gettempdir())
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     assert _write(held)
+    assert (places.of(deep).valkey_data / "appendonlydir").is_dir()
+    broker = Broker(held.broker_url, QUICK)
+    assert broker.queue_length() == 0
+    broker.close()
+    copy = shutil.copytree(Path(migrations.__file__).parent, deep / "migrations")
+    monkeypatch.setattr("jobs.database._migrations", lambda: str(copy))
+    database = Database(held.database_url)
+    database.migrate()
+    assert database.revision()
+    database.close()
     held.release()
     assert services.wait_stopped(deep, PATIENCE)
     sockets.chmod(0o755)
@@ -167,19 +204,44 @@ def test_servers_that_do_not_come_up(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_root_without_user_namespaces(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [".", "d" * 120])
+def test_root_without_user_namespaces(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A container may forbid them: then PostgreSQL runs as nobody, on folders of nobody's."""
     home.chmod(0o755)
     monkeypatch.setattr(postgres, "_namespaces_work", lambda: False)
-    here = places.of(home)
+    here = places.of(home / name)
+    postgres.check_reachable(here)
+    alone = locks.try_exclusive(here.server_lock("postgres"))
+    assert alone
     with here.log.open("ab") as log:
-        server = postgres.start(here, log.fileno())
+        server = postgres.start(here, alone, log.fileno())
+        alone.release()
         try:
             eventually(lambda: services.database_answers(postgres.url(here)), "PostgreSQL answers")
             assert here.postgres_data.stat().st_uid == 65534
+            assert not locks.is_free(here.server_lock("postgres"))
+            assert places.of(home / name) == here, "a folder of nobody's is one of root's"
         finally:
             postgres.stop(server)
             server.wait(PATIENCE)
+    if here.sockets != here.folder:
+        shutil.rmtree(here.sockets)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_nobody_can_not_enter(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root's own home, in a container; nothing is started."""
+    monkeypatch.setattr(postgres, "_namespaces_work", lambda: False)
+    with pytest.raises(UsageError, match=rf"can not enter {home}; set GISTMILL_HOME.*DATABASE_URL"):
+        _connect(home / "deep" / "down")
+    assert locks.is_free(places.of(home / "deep" / "down").clients_lock)
+    home.chmod(0o755)
+    monkeypatch.setattr(postgres, "postgres_bin", lambda: home / "venv")
+    (home / "venv").mkdir(mode=0o700)
+    with pytest.raises(UsageError, match=rf"can not enter {home}/venv; install gistmill where"):
+        _connect(home)
 
 
 def test_a_lock_is_the_kernels(home: Path) -> None:
