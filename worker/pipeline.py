@@ -273,7 +273,7 @@ class Pipeline:
         pause = retry_pause(self._timings, shard.tries)
         log.warning("%s: %s; again in %.0f s", shard.job_id, error, pause)
         with self._database.transaction() as tx:
-            shards.try_later(tx, shard, pause)
+            shards.try_later(tx, shard, pause, error.code, error.message)
 
 
 def retry_pause(timings: Timings, tries: int) -> float:

@@ -73,6 +73,8 @@ def describe(job: JobStatusView, speed: float | None) -> str:
         parts.append(f"{speed:,.3g} documents/s")
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
+    if job.note:
+        parts.append(f"{job.note['code']}, {output.next_try(job.note)}")
     return ", ".join(parts)
 
 
