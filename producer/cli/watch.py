@@ -1,7 +1,7 @@
 """`gistmill watch`: a bar, the speed, the time left and the failures of a job, live."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 
 import click
@@ -38,10 +38,14 @@ def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     return exit_code(ended)
 
 
-def progress(client: Client, job: Job) -> JobStatusView:
-    """Show how the job goes until it is over, and then its status line."""
+def progress(client: Client, job: Job, check: Callable[[], None] = lambda: None) -> JobStatusView:
+    """Show how the job goes until it is over, and then its status line.
+
+    `check` is called at each look, and what it raises ends the watching.
+    """
+    show = _with_bar if output.interactive() else _with_lines
     try:
-        ended = _with_bar(client, job) if output.interactive() else _with_lines(client, job)
+        ended = show(client, job, check)
     except KeyboardInterrupt:
         output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
         raise
@@ -83,7 +87,7 @@ def describe_failures(failures: Sequence[Failures]) -> str:
     return ", ".join(f"{each.documents:,} {each.code}" for each in failures)
 
 
-def _with_bar(client: Client, job: Job) -> JobStatusView:
+def _with_bar(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     columns = (
         TextColumn("{task.fields[label]}"),
         BarColumn(bar_width=30),
@@ -106,13 +110,15 @@ def _with_bar(client: Client, job: Job) -> JobStatusView:
             )
             if status.over:
                 return status
+            check()
             sleep(client.settings.timings.poll)
             status = job.status()
 
 
-def _with_lines(client: Client, job: Job) -> JobStatusView:
+def _with_lines(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     said = monotonic()
     while not (status := job.status()).over:
+        check()
         if monotonic() - said >= _LINE_EVERY:
             said = monotonic()
             output.hint(output.line(status))
