@@ -62,14 +62,15 @@ _DEFECT = 70
 
 
 def _check_neighbours() -> None:
-    """A user's own `jobs/` or `producer/` on the path would be taken for ours."""
+    """A user's own `jobs/` or `worker/` on the path would be taken for ours."""
     here = Path(__file__).resolve().parent
-    for name in ("jobs", "producer"):
+    for name in ("jobs", "producer", "worker", "migrations"):
         spec = find_spec(name)
         found = spec and (spec.origin or next(iter(spec.submodule_search_locations or ()), None))
-        if not found or here not in Path(found).resolve().parents:
+        # One that is missing says so when it is imported.
+        if found and here not in Path(found).resolve().parents:
             raise ImportError(
-                f"gistmill needs its own package {name!r} but finds {found or 'none'}; "
+                f"gistmill needs its own package {name!r} but finds {found}; "
                 "run it from another folder, or rename that one"
             )
 

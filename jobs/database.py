@@ -6,22 +6,22 @@ only thing of SQLAlchemy's that they name.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Connection, create_engine, func, make_url, select, text
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from jobs.errors import DatabaseUnreachable, NotMigrated, UsageError
 
 Transaction = Connection
 
-# Milliseconds: a dispatcher that stops in the middle gives its lock back after this.
-_IDLE_IN_TRANSACTION = 30_000
 _CONNECT_SECONDS = 5
 # Names our migration among a database's advisory locks: "gistmill" in ASCII.
 _MIGRATION_LOCK = 0x676973746D696C6C
+# Beside our package. By name, a user's own `migrations` could be found, and run.
+_MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
 class Database:
@@ -50,7 +50,6 @@ class Database:
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
-                "options": f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION}",
                 "application_name": "gistmill",
             },
         )
@@ -59,17 +58,17 @@ class Database:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction, committed at the end and rolled back on an error.
 
-        Raises DatabaseUnreachable where the server does not answer, at any point, and
-        NotMigrated where our tables are not there.
+        Raises DatabaseUnreachable where the server does not answer or ends the connection,
+        at any point, and NotMigrated where our tables are not there.
         """
         try:
             with self._engine.begin() as transaction:
                 yield transaction
-        except OperationalError as error:
-            raise DatabaseUnreachable(
-                f"the database at {self.where} does not answer: {_first_line(error)}"
-            ) from error
-        except ProgrammingError as error:
+        except DBAPIError as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise DatabaseUnreachable(
+                    f"the database at {self.where} does not answer: {_first_line(error)}"
+                ) from error
             if isinstance(error.orig, UndefinedTable | UndefinedColumn):
                 raise NotMigrated(
                     f"the database at {self.where} lacks gistmill's tables; run: gistmill migrate"
@@ -107,15 +106,12 @@ class Database:
 
     @contextmanager
     def _migrating(self) -> Iterator[Any]:
-        from alembic.config import Config
         from alembic.util import CommandError
 
         with self.transaction() as transaction:
             # Of two that migrate at once, the second waits and finds nothing to do.
             transaction.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            config = Config()
-            # Doubled, as in any ini file: a percent sign in the path is no interpolation.
-            config.set_main_option("script_location", _migrations().replace("%", "%%"))
+            config = _alembic()
             config.attributes["connection"] = transaction
             try:
                 yield config
@@ -133,7 +129,8 @@ class Database:
             context = MigrationContext.configure(
                 transaction, opts={"compare_type": True, "compare_server_default": True}
             )
-            return [str(change) for change in compare_metadata(context, metadata)]
+            changes = [str(change) for change in compare_metadata(context, metadata)]
+            return changes + _differing_definitions(transaction)
 
     def server_version(self) -> str:
         with self.transaction() as transaction:
@@ -141,12 +138,9 @@ class Database:
 
     def newest_revision(self) -> str | None:
         """The migration that this version of gistmill brings a database to."""
-        from alembic.config import Config
         from alembic.script import ScriptDirectory
 
-        config = Config()
-        config.set_main_option("script_location", _migrations())
-        return ScriptDirectory.from_config(config).get_current_head()
+        return ScriptDirectory.from_config(_alembic()).get_current_head()
 
     def revision(self) -> str | None:
         """The migration that the database is at; None for an empty database."""
@@ -154,12 +148,13 @@ class Database:
             return _current(transaction)
 
 
-def _migrations() -> str:
-    """The folder of the migrations, found without importing them: they run only under alembic."""
-    spec = find_spec("migrations")
-    if spec is None or not spec.submodule_search_locations:
-        raise UsageError("gistmill's migrations are missing; install gistmill again")
-    return spec.submodule_search_locations[0]
+def _alembic() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    # Doubled, as in any ini file: a percent sign in the path is no interpolation.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _current(transaction: Transaction) -> str | None:
@@ -168,5 +163,43 @@ def _current(transaction: Transaction) -> str | None:
     return MigrationContext.configure(transaction).get_current_revision()
 
 
-def _first_line(error: OperationalError) -> str:
+def _differing_definitions(transaction: Transaction) -> list[str]:
+    """What alembic does not compare: CHECK constraints, and the predicates of indexes.
+
+    As PostgreSQL itself writes them, and against tables made afresh: what `jobs.tables`
+    says in other words may be the same.
+    """
+    from jobs.tables import metadata
+
+    found = _definitions(transaction, list(metadata.tables))
+    with transaction.begin_nested() as scratch:
+        transaction.execute(text("SET LOCAL search_path TO pg_temp"))
+        metadata.create_all(transaction, checkfirst=False)
+        wanted = _definitions(transaction, list(metadata.tables))
+        scratch.rollback()
+    return [
+        f"{name} is {found.get(name, 'missing')}, not {wanted.get(name, 'there at all')}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+
+
+def _definitions(transaction: Transaction, tables: list[str]) -> dict[str, str]:
+    """By name, those of the schema that comes first on the search path."""
+    rows = transaction.execute(_DEFINITIONS, {"tables": tables})
+    return {row.name: row.definition for row in rows}
+
+
+_DEFINITIONS = text("""
+SELECT conname AS name, pg_get_constraintdef(c.oid) AS definition
+  FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid
+ WHERE contype = 'c' AND relnamespace = current_schema()::regnamespace AND relname = ANY(:tables)
+ UNION ALL
+SELECT i.relname, pg_get_indexdef(i.oid, 0, true)
+  FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid
+ WHERE t.relnamespace = current_schema()::regnamespace AND t.relname = ANY(:tables)
+""")
+
+
+def _first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]

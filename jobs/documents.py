@@ -7,6 +7,7 @@ here, once, for input and output alike.
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,39 +42,50 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def from_line(index: int, line: bytes, columns: Columns) -> Document:
-    """One line of JSONL: an object with the text column in it."""
+def from_line(index: int, line: bytes, columns: Columns, where: str | None = None) -> Document:
+    """One line of JSONL: an object with the text column in it.
+
+    Messages name the document as `where` ("line 6"); without it by its index.
+    """
     try:
         value = json.loads(line)
     except UnicodeDecodeError as error:
-        return _bad(index, "invalid_utf8", f"document {index}: not UTF-8 ({error.reason})")
+        return _bad(index, "invalid_utf8", f"not UTF-8 ({error.reason})", where)
     except json.JSONDecodeError as error:
-        return _bad(index, "invalid_json", f"document {index}: not JSON ({error.msg})")
+        return _bad(index, "invalid_json", f"not JSON ({error.msg})", where)
+    except ValueError:  # Python reads no integer of more digits than this
+        reason = f"a number of more than {sys.get_int_max_str_digits():,} digits"
+        return _bad(index, "invalid_json", f"not JSON ({reason})", where)
     except RecursionError:
-        return _bad(index, "invalid_json", f"document {index}: not JSON (nested too deeply)")
+        return _bad(index, "invalid_json", "not JSON (nested too deeply)", where)
     if not isinstance(value, Mapping):
-        return _bad(index, "invalid_json", f"document {index}: not a JSON object")
-    return from_mapping(index, value, columns)
+        return _bad(index, "invalid_json", "not a JSON object", where)
+    return from_mapping(index, value, columns, where)
 
 
-def from_mapping(index: int, value: Mapping[str, Any], columns: Columns) -> Document:
-    identifier = _optional(value, columns.id)
-    reference = _optional(value, columns.reference)
+def from_mapping(
+    index: int, value: Mapping[str, Any], columns: Columns, where: str | None = None
+) -> Document:
+    names = _optional(value, columns.id), _optional(value, columns.reference)
     if columns.text not in value:
-        message = f"document {index}: no column {columns.text!r}; choose one with --text-column"
-        return _bad(index, "missing_text", message, identifier, reference)
+        message = f"no column {columns.text!r}; choose one with --text-column"
+        return _bad(index, "missing_text", message, where, *names)
     text = value[columns.text]
     if not isinstance(text, str):
-        message = f"document {index}: column {columns.text!r} is {type(text).__name__}, not a text"
-        return _bad(index, "text_not_string", message, identifier, reference)
-    return from_text(index, text, identifier, reference)
+        message = f"column {columns.text!r} is {type(text).__name__}, not a text"
+        return _bad(index, "text_not_string", message, where, *names)
+    return from_text(index, text, *names, where=where)
 
 
 def from_text(
-    index: int, text: str, identifier: str | None = None, reference: str | None = None
+    index: int,
+    text: str,
+    identifier: str | None = None,
+    reference: str | None = None,
+    where: str | None = None,
 ) -> Document:
     if not text.strip():
-        return _bad(index, "empty_document", f"document {index}: empty", identifier, reference)
+        return _bad(index, "empty_document", "empty", where, identifier, reference)
     return Document(index, storable(text), identifier, reference)
 
 
@@ -86,8 +98,9 @@ def _bad(
     index: int,
     code: str,
     message: str,
+    where: str | None,
     identifier: str | None = None,
     reference: str | None = None,
 ) -> Document:
-    error = DocumentError(code, storable(message))
+    error = DocumentError(code, storable(f"{where or f'document {index}'}: {message}"))
     return Document(index, None, identifier, reference, error)

@@ -64,6 +64,7 @@ def parse(values: Mapping[str, Any]) -> Parameters:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+    _refuse_what_json_lacks(parameters)
     _refuse_contradictions(parameters)
     return parameters
 
@@ -77,9 +78,18 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--generate {pair!r}: write it as key=value, as in top_k=40")
         try:
             found[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except ValueError:
             found[key] = value
     return found
+
+
+def _refuse_what_json_lacks(parameters: Parameters) -> None:
+    """NaN and infinity, and what only Python has: neither SQL nor a worker could read them."""
+    for name, value in parameters.generate.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise UsageError(f"{name}: {value!r} is no finite number, text or list") from None
 
 
 def _refuse_contradictions(parameters: Parameters) -> None:

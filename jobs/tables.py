@@ -114,6 +114,8 @@ jobs = Table(
     _count("output_tokens"),
     # Why the job fails; set as soon as that is known, while shards may still run.
     Column("error", JSONB),
+    # The last error that may pass, and when it is tried again; NULL once it has passed.
+    Column("note", JSONB),
     Column(
         "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),

@@ -7,7 +7,7 @@ and scores it against the first sentences, whoever wins.
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import services, settings, tether
-from jobs.errors import UsageError
+from jobs.errors import GistmillError, UsageError
 from jobs.settings import Settings
 from producer.cli import output, watch
 from producer.client import Client, Job
@@ -44,7 +44,7 @@ def run(limit: int) -> int:
     mill = settings.load().model_copy(update=own)
     output.hint(f"{len(chosen)} documents, model {MODEL}, everything in {mill.home}")
     output.hint("starting; the model takes some 20 seconds to load for the first time ...")
-    with output.client(mill) as client, _running(mill):
+    with output.client(mill) as client, _running(mill) as check:
         job = client.submit(
             chosen,
             model=MODEL,
@@ -56,7 +56,7 @@ def run(limit: int) -> int:
             max_new_tokens=64,
             shard_size=8,
         )
-        ended = watch.progress(client, job)
+        ended = watch.progress(client, job, check)
         _report(client, job, {document["id"]: document["text"] for document in chosen})
     services.wait_stopped(mill.home, _STOP_SECONDS)
     return exit_code(ended)
@@ -70,29 +70,47 @@ def _spread(found: Sequence[dict[str, str]], limit: int) -> list[dict[str, str]]
 
 
 @contextmanager
-def _running(mill: Settings) -> Iterator[None]:
-    """A dispatcher and a worker, stopped at the end however that comes."""
-    log_file = mill.home / "demo.log"
-    environment = settings.child_environment(mill)
-    with log_file.open("ab") as log:
-        started = [
-            subprocess.Popen(
-                tether.argv([sys.executable, "-P", "-m", "gistmill", *words], _SIGTERM),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-            for words in (["dispatch"], ["worker"])
-        ]
-        try:
-            yield
-        finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                process.wait(_STOP_SECONDS)
+def _running(mill: Settings) -> Iterator[Callable[[], None]]:
+    """A dispatcher and a worker, stopped at the end however that comes.
+
+    What it yields raises GistmillError once one of them has ended by itself.
+    """
+    started = {name: _start(name, mill) for name in ("dispatch", "worker")}
+
+    def check() -> None:
+        for name, process in started.items():
+            if process.poll() is not None:
+                raise _ended(name, process.returncode, _log_of(name, mill))
+
+    try:
+        yield check
+    finally:
+        for process in started.values():
+            process.terminate()
+        for process in started.values():
+            process.wait(_STOP_SECONDS)
+
+
+def _start(name: str, mill: Settings) -> subprocess.Popen[bytes]:
+    with _log_of(name, mill).open("wb") as log:
+        return subprocess.Popen(
+            tether.argv([sys.executable, "-P", "-m", "gistmill", name], _SIGTERM),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=settings.child_environment(mill),
+            start_new_session=True,
+        )
+
+
+def _log_of(name: str, mill: Settings) -> Path:
+    return mill.home / f"demo-{name}.log"
+
+
+def _ended(name: str, code: int, log: Path) -> GistmillError:
+    kind = UsageError if code == UsageError.exit_code else GistmillError
+    last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+    return kind(f"gistmill {name} ended with {code}: {last} (all of its log: {log})")
 
 
 def _report(client: Client, job: Job, texts: dict[str, str]) -> None:

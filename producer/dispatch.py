@@ -15,6 +15,7 @@ from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
 from jobs.settings import Timings
 from jobs.store import control, endings, locks, shards, validations, workers
+from jobs.store.endings import Closed
 from jobs.windows import RunWindow
 
 log = logging.getLogger("gistmill.dispatch")
@@ -29,7 +30,7 @@ class Turn:
     returned: int = 0
     ended: list[str] = field(default_factory=list)
     """Jobs that passed their deadline, or failed too often."""
-    closed: list[str] = field(default_factory=list)
+    closed: list[Closed] = field(default_factory=list)
     validations: list[str] = field(default_factory=list)
     shards: list[int] = field(default_factory=list)
 
@@ -103,7 +104,8 @@ def _report(turn: Turn) -> None:
         log.warning("took back %d lease(s) that ran out", turn.returned)
     for job_id in turn.ended:
         log.warning("%s ends early; `gistmill status` says why", job_id)
-    for job_id in turn.closed:
-        log.info("%s is over", job_id)
+    for job in turn.closed:
+        level, why = (logging.WARNING, f": {job.code}") if job.code else (logging.INFO, "")
+        log.log(level, "%s %s%s", job.job_id, job.status, why)
     if turn.validations or turn.shards:
         log.debug("sent %d validation(s), %d shard(s)", len(turn.validations), len(turn.shards))

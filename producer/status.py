@@ -67,6 +67,8 @@ class JobStatusView:
     started_at: int | None
     finished_at: int | None
     error: dict[str, str] | None
+    note: dict[str, Any] | None
+    """The last error that may pass (`code`, `message`), and its `next_try_at`."""
     report: dict[str, Any] | None
     """What a dry run found."""
 
@@ -108,6 +110,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         started_at=None if job.started_at is None else _unix(job.started_at),
         finished_at=None if job.finished_at is None else _unix(job.finished_at),
         error=job.error,
+        note=job.note,
         report=job.report,
     )
 

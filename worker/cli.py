@@ -6,6 +6,7 @@ import click
 
 from jobs import devices, logs, processes, settings
 from jobs.settings import Settings
+from worker import extra
 
 
 @click.command(
@@ -24,6 +25,8 @@ Examples:
 )
 def command(device: str) -> None:
     """Summarize shards until stopped: Ctrl-C or SIGTERM finishes the batch in hand."""
+    # Even for lead: any worker may be asked to look at a model.
+    extra.require("a worker")
     logs.configure()
     configured = settings.load()
     found = devices.find(device)

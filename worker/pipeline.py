@@ -27,8 +27,13 @@ from worker.heartbeat import Heartbeat
 log = logging.getLogger("gistmill.pipeline")
 
 # Until poisonous documents are found out one by one, so many deaths without progress
-# end the batch that was in hand.
+# end the batch that was in hand, and twice as many the job.
 _DEATHS = 5
+
+# A batch that takes longer than the deadline, or more memory than there is, finds its size:
+# each death halves it so often. 64 documents are 1 after the third death, and 256, as many
+# as lead takes at once, after the fourth; so at the fifth a single one is in hand.
+_HALVINGS = 2
 
 LoadEngine = Callable[[ModelKey], Engine]
 
@@ -116,6 +121,7 @@ class Pipeline:
 
     def _work_through(self, shard: Shard) -> None:
         began = monotonic()
+        _refuse_endless(shard)
         documents = self._unfinished(shard)
         rows, documents = self._set_aside(shard, documents)
         items = self._encode(shard, documents) if documents else []
@@ -143,19 +149,8 @@ class Pipeline:
     def _set_aside(
         self, shard: Shard, documents: Sequence[Document]
     ) -> tuple[list[Row], list[Document]]:
-        """Rows for what can not be summarized, and the documents that can.
-
-        Raises JobError where workers die before any document is in hand.
-        """
-        suspects: set[int] = set()
-        if shard.deaths >= _DEATHS:
-            suspects = set(shard.next_batch)
-            if not suspects:
-                raise JobError(
-                    "worker_died",
-                    f"{shard.deaths} workers died in a row before they could begin a batch; "
-                    "the model may need more memory than there is",
-                )
+        """Rows for what can not be summarized, and the documents that can."""
+        suspects = set(shard.next_batch) if shard.deaths >= _DEATHS else set()
         good = [d for d in documents if d.error is None and d.index not in suspects]
         bad = [_failed(d, d.error.code, d.error.message) for d in documents if d.error is not None]
         died = f"in hand each of the {shard.deaths} times a worker died"
@@ -179,7 +174,7 @@ class Pipeline:
         plan = batching.plan(
             [len(item.encoded.ids) for item in items],
             max_num_batched_tokens=engine.max_num_batched_tokens,
-            max_num_seqs=engine.max_num_seqs,
+            max_num_seqs=_most_documents(engine, shard),
         )
         return [[items[position] for position in batch] for batch in plan]
 
@@ -278,12 +273,31 @@ class Pipeline:
         pause = retry_pause(self._timings, shard.tries)
         log.warning("%s: %s; again in %.0f s", shard.job_id, error, pause)
         with self._database.transaction() as tx:
-            shards.try_later(tx, shard, pause)
+            shards.try_later(tx, shard, pause, error.code, error.message)
 
 
 def retry_pause(timings: Timings, tries: int) -> float:
     """Seconds before the next try, after `tries` that failed before this one."""
     return min(timings.retry_longest, timings.retry_first * 2.0**tries)
+
+
+def _refuse_endless(shard: Shard) -> None:
+    """Raises JobError where workers die of something else than the documents in hand.
+
+    Before anything is read, so that whatever reading raises can not go on for ever.
+    """
+    if shard.deaths >= (2 * _DEATHS if shard.next_batch else _DEATHS):
+        raise JobError(
+            "worker_died",
+            f"{shard.deaths} workers died in a row before they could begin a batch; their logs "
+            "say why, or the model needs more memory than there is",
+        )
+
+
+def _most_documents(engine: Engine, shard: Shard) -> int:
+    """How many documents a batch of the shard may hold."""
+    documents = engine.max_num_seqs // engine.seqs_per_document(shard.effective)
+    return max(1, documents >> _HALVINGS * shard.deaths)
 
 
 def _row(item: Item, generated: Generated, text: str) -> Row:

@@ -6,7 +6,6 @@ document 0 of a job: the same flags give the same summary. Nothing is stored.
 
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jobs import devices, options, settings
 from jobs.documents import storable
 from jobs.errors import DocumentError, UsageError
 from jobs.parameters import Effective, Parameters
-from worker import models
+from worker import extra, models
 from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated
 
 
@@ -35,7 +34,8 @@ Examples:
 def command(text: str, device: str, as_json: bool, **given: Any) -> int:
     """Summarize TEXT, or standard input, in this process. Needs no services."""
     model, parameters = options.model(given), options.parameters(given)
-    _require_extra(model)
+    if models.needs_torch(model):
+        extra.require(model)
     made = summarize(
         _read_standard_input() if text == "-" else text,
         home=settings.load().home,
@@ -111,13 +111,6 @@ def _read_standard_input() -> str:
     except UnicodeDecodeError as error:
         message = f"standard input is not UTF-8 (byte {error.start}); convert it, as with iconv"
         raise UsageError(message) from None
-
-
-def _require_extra(model: str) -> None:
-    """Raises UsageError where the packages that run a model are not installed."""
-    for package in ("torch", "transformers"):
-        if models.needs_torch(model) and find_spec(package) is None:
-            raise UsageError(f"{model} needs {package}; pip install 'gistmill[worker]'")
 
 
 def _device(asked: str, model: str) -> str:

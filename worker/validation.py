@@ -106,4 +106,4 @@ class Validator:
         pause = retry_pause(self._timings, validation.tries)
         log.warning("%s: %s; again in %.0f s", validation.job_id, error, pause)
         with self._database.transaction() as tx:
-            validations.try_later(tx, validation, pause)
+            validations.try_later(tx, validation, pause, error.code, error.message)

@@ -16,7 +16,8 @@ from jobs.sources import inline, jsonl
 
 
 def check(source: dict[str, Any]) -> None:
-    """Raises JobError where the source can not be read or is not what it was."""
+    """Raises JobError where the source can not be read or is not what it was, TransientError
+    where that may pass."""
     if source["kind"] == jsonl.KIND:
         jsonl.check(source)
 
@@ -24,7 +25,8 @@ def check(source: dict[str, Any]) -> None:
 def read(database: Database, extent: Extent) -> list[Document]:
     """Its documents in order of index, unusable ones among them.
 
-    Raises JobError where the source can not be read or is not what it was.
+    Raises JobError where the source can not be read or is not what it was, TransientError
+    where that may pass.
     """
     kind = extent.source["kind"]
     if kind == inline.KIND:

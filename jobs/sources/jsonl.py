@@ -6,13 +6,15 @@ found out before each read, by its size, modification time and a hash of both en
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jobs.documents import Columns, Document, from_line
-from jobs.errors import JobError, NotFound
+from jobs.documents import Columns, Document, from_line, storable
+from jobs.errors import JobError, NotFound, TransientError, UsageError
 from jobs.job import Extent, NewShard
 
 KIND = "jsonl"
@@ -20,65 +22,100 @@ KIND = "jsonl"
 # Bytes of each end that are hashed: enough to see a rewritten file, cheap on a huge one.
 _END = 64 * 1024
 
+# What waiting does not mend.
+_LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
 
 def describe(path: Path, columns: Columns) -> dict[str, Any]:
-    """Raises NotFound where there is no file to read."""
+    """Raises NotFound where there is no file to read, UsageError for a path that can not
+    be read again where it lies, such as a pipe."""
     path = path.expanduser().absolute()
-    try:
-        with path.open("rb") as file:
-            return {
-                "kind": KIND,
-                "path": str(path),
-                "columns": asdict(columns),
-                **_fingerprint(file),
-            }
-    except OSError as error:
-        raise NotFound(f"{path}: {error.strerror}; name a readable JSONL file, or - ") from None
+    if storable(str(path)) != str(path):
+        raise UsageError(f"{storable(str(path))}: its name is not UTF-8; rename it, or write -")
+    with _submitted(path) as file:
+        return {
+            "kind": KIND,
+            "path": str(path),
+            "columns": asdict(columns),
+            **_fingerprint(file),
+        }
 
 
 def plan(source: dict[str, Any], shard_size: int) -> Iterator[NewShard]:
-    """Cut the file at line ends into shards of `shard_size` documents, in one pass."""
-    with Path(source["path"]).open("rb") as file:
+    """Cut the file at line ends into shards of `shard_size` documents, in one pass.
+
+    A shard's position is where it begins and ends in bytes, and the number of its first
+    line, from 1. Raises NotFound where the file can not be read.
+    """
+    with _submitted(Path(source["path"])) as file:
         start = index = offset = begin = 0
-        for line in file:
+        first = 1
+        for number, line in enumerate(file, 1):
             offset += len(line)
             index += bool(line.strip())
             if index - start == shard_size:
-                yield NewShard(start, index, {"begin": begin, "end": offset})
-                start, begin = index, offset
+                yield NewShard(start, index, {"begin": begin, "end": offset, "line": first})
+                start, begin, first = index, offset, number + 1
         if index > start:
-            yield NewShard(start, index, {"begin": begin, "end": offset})
+            yield NewShard(start, index, {"begin": begin, "end": offset, "line": first})
 
 
 def check(source: dict[str, Any]) -> None:
+    """Raises JobError, and TransientError for trouble that may pass."""
     with _opened(source):
         pass
 
 
 def read(extent: Extent) -> list[Document]:
+    """Raises JobError, and TransientError for trouble that may pass."""
     position = extent.position or {}
     columns = Columns(**extent.source["columns"])
     with _opened(extent.source) as file:
         file.seek(position["begin"])
         block = file.read(position["end"] - position["begin"])
-    lines = [line for line in block.split(b"\n") if line.strip()]
+    numbered = enumerate(block.split(b"\n"), position.get("line", 0))
+    lines = [(number, line) for number, line in numbered if line.strip()]
     if len(lines) != extent.stop - extent.start:
         raise _changed(extent.source["path"])
-    return [from_line(index, line, columns) for index, line in enumerate(lines, extent.start)]
+    # Shards that were cut before positions held a line's number have none to say.
+    counted = "line" in position
+    return [
+        from_line(index, line, columns, f"line {number}" if counted else None)
+        for index, (number, line) in enumerate(lines, extent.start)
+    ]
 
 
-def _opened(source: dict[str, Any]) -> BinaryIO:
+@contextmanager
+def _submitted(path: Path) -> Iterator[BinaryIO]:
+    """The file, open, on the machine that submits it."""
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            # Opening it would wait for a writer, or take what can be read but once.
+            raise UsageError(
+                f"{path}: not a file that workers can read; write - for a pipe, "
+                "as in: zcat FILE | gistmill submit -"
+            )
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise NotFound(f"{path}: {error.strerror}; name a readable JSONL file, or -") from None
+
+
+@contextmanager
+def _opened(source: dict[str, Any]) -> Iterator[BinaryIO]:
     """The file, open, and seen to be the one that was submitted."""
     path = source["path"]
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
-    except OSError as error:
+        with Path(path).open("rb") as file:
+            if any(source[name] != value for name, value in _fingerprint(file).items()):
+                raise _changed(path)
+            yield file
+    except _LASTING as error:
         message = f"{path}: {error.strerror}; the file must be readable on every worker"
         raise JobError("source_unreadable", message) from None
-    if any(source[name] != value for name, value in _fingerprint(file).items()):
-        file.close()
-        raise _changed(path)
-    return file
+    except OSError as error:  # a disk or a network file system in trouble
+        raise TransientError("source_unreadable", f"{path}: {error.strerror}") from None
 
 
 def _fingerprint(file: BinaryIO) -> dict[str, Any]:

@@ -6,6 +6,7 @@ whose shards are all over is closed with their sums, once.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 
@@ -28,6 +29,15 @@ DEADLINE_PASSED = "deadline_passed"
 
 # A share of failures is judged once so many documents are over, or all of a smaller job.
 _JUDGED_AFTER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A job that is over, how it ended, and the code of its error if it has one."""
+
+    job_id: str
+    status: JobStatus
+    code: str | None
 
 
 def fail(tx: Transaction, job_id: str, code: str, message: str) -> bool:
@@ -83,8 +93,8 @@ def end_failing(tx: Transaction) -> list[str]:
     return list(tx.execute(ending).scalars())
 
 
-def close_finished(tx: Transaction, job_id: str | None = None) -> list[str]:
-    """Close each job whose shards are all over, with their sums; returns the ids.
+def close_finished(tx: Transaction, job_id: str | None = None) -> list[Closed]:
+    """Close each job whose shards are all over, with their sums.
 
     With `job_id` no other job is looked at.
     """
@@ -102,12 +112,10 @@ def close_finished(tx: Transaction, job_id: str | None = None) -> list[str]:
         .with_for_update()
     )
     closing = [*tx.execute(finalizing).scalars(), *tx.execute(cancelled).scalars()]
-    if closing:
-        _close(tx, closing)
-    return closing
+    return _close(tx, closing) if closing else []
 
 
-def _close(tx: Transaction, job_ids: Sequence[str]) -> None:
+def _close(tx: Transaction, job_ids: Sequence[str]) -> list[Closed]:
     """The sums of the shards become the job's own, and its last state follows from them."""
     sums = (
         select(
@@ -125,7 +133,7 @@ def _close(tx: Transaction, job_ids: Sequence[str]) -> None:
         (jobs.c.error["code"].astext == DEADLINE_PASSED, JOB_EXPIRES.target.value),
         (or_(jobs.c.error.is_not(None), nothing_done), JOB_FAILS.target.value),
     ]
-    tx.execute(
+    closed = tx.execute(
         update(jobs)
         .where(
             jobs.c.id == sums.c.job_id,
@@ -139,10 +147,13 @@ def _close(tx: Transaction, job_ids: Sequence[str]) -> None:
                 (nothing_done, _NOTHING_DONE),
                 else_=None,
             ),
+            note=None,
             finished_at=clock.now(),
             **{name: sums.c[name] for name in SUMS},
         )
+        .returning(jobs.c.id, jobs.c.status, jobs.c.error["code"].astext)
     )
+    return [Closed(job_id, JobStatus(status), code) for job_id, status, code in closed]
 
 
 _NOTHING_DONE = literal(

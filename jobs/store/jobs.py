@@ -42,6 +42,8 @@ class JobRecord:
     input_tokens: int
     output_tokens: int
     error: dict[str, str] | None
+    note: dict[str, Any] | None
+    """The last error that may pass: its `code`, `message`, and `next_try_at` in unix seconds."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -41,7 +41,7 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, fairness, summaries
+from jobs.store import clock, fairness, notes, summaries
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
@@ -264,6 +264,8 @@ def store(
     if done:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **_NO_LEASE}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
+    if stored:
+        notes.clear(tx, shard.job_id)
     # The last lock: it is shared with all who serve the same group.
     if read + written:
         fairness.charge(tx, shard.fair_group, read + written)
@@ -290,21 +292,22 @@ def hand_back(tx: Transaction, shard: Shard) -> bool:
     )
 
 
-def try_later(tx: Transaction, shard: Shard, seconds: float) -> bool:
+def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message: str) -> bool:
     """Return a lease after an error that may pass; not before `seconds` from now."""
-    return bool(
-        tx.execute(
-            update(shards)
-            .where(_mine(shard))
-            .values(
-                state=SHARD_RETURNS.target,
-                tries=shards.c.tries + 1,
-                next_attempt_at=clock.after(seconds),
-                next_batch=[],
-                **_NO_LEASE,
-            )
-        ).rowcount
-    )
+    returned = tx.execute(
+        update(shards)
+        .where(_mine(shard))
+        .values(
+            state=SHARD_RETURNS.target,
+            tries=shards.c.tries + 1,
+            next_attempt_at=clock.after(seconds),
+            next_batch=[],
+            **_NO_LEASE,
+        )
+    ).rowcount
+    if returned:
+        notes.write(tx, shard.job_id, notes.trying_again(code, message, seconds))
+    return bool(returned)
 
 
 # --- conditions

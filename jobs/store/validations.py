@@ -13,7 +13,7 @@ from jobs.database import Transaction
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective
 from jobs.states import JOB_IS_REFUSED, JOB_IS_REPORTED, JOB_STARTS, JobStatus
-from jobs.store import clock, fairness, shards
+from jobs.store import clock, fairness, notes, shards
 from jobs.tables import jobs
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
@@ -89,12 +89,16 @@ def hand_back(tx: Transaction, validation: Validation) -> bool:
     return _change(tx, _mine(validation), **_NO_LEASE)
 
 
-def try_later(tx: Transaction, validation: Validation, seconds: float) -> bool:
+def try_later(
+    tx: Transaction, validation: Validation, seconds: float, code: str, message: str
+) -> bool:
+    """Return a lease after an error that may pass; not before `seconds` from now."""
     return _change(
         tx,
         _mine(validation),
         tries=jobs.c.tries + 1,
         next_attempt_at=clock.after(seconds),
+        note=notes.trying_again(code, message, seconds),
         **_NO_LEASE,
     )
 
@@ -141,6 +145,7 @@ def refuse(tx: Transaction, validation: Validation, code: str, message: str) -> 
         _mine(validation),
         status=JOB_IS_REFUSED.target,
         error={"code": code, "message": message},
+        note=None,
         finished_at=clock.now(),
         **_NO_LEASE,
     )
@@ -191,6 +196,7 @@ def _settled(key: ModelKey, effective: Effective) -> dict[str, Any]:
         "deaths": 0,
         "tries": 0,
         "next_attempt_at": None,
+        "note": None,
         **_NO_LEASE,
     }
 

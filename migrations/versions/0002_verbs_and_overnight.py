@@ -1,4 +1,5 @@
-"""Dry runs, idempotency keys, deadlines, run windows, fairness, error rates, failures by code."""
+"""Dry runs, idempotency keys, deadlines, run windows, fairness, error rates, failures by code,
+notes of what is tried again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +26,7 @@ def upgrade() -> None:
     op.add_column(
         "jobs", sa.Column("report", postgresql.JSONB(astext_type=sa.Text()), nullable=True)
     )
+    op.add_column("jobs", sa.Column("note", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.create_unique_constraint(op.f("uq_jobs_idempotency_key"), "jobs", ["idempotency_key"])
     op.create_check_constraint(
         op.f("ck_jobs_run_window"),
@@ -63,6 +65,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("ck_jobs_run_window"), "jobs", type_="check")
     op.drop_constraint(op.f("uq_jobs_idempotency_key"), "jobs", type_="unique")
     for column in (
+        "note",
         "report",
         "max_error_rate",
         "fair_group",

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,7 +83,19 @@ def line(job: JobStatusView) -> str:
     if job.status == JobStatus.PAUSED:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
-    return f"{text}\n  {job.error['code']}: {job.error['message']}" if job.error else text
+    if job.error:
+        return f"{text}\n  {_reason(job.error)}"
+    return f"{text}\n  {_reason(job.note)}; {next_try(job.note)}" if job.note else text
+
+
+def _reason(found: dict[str, Any]) -> str:
+    return f"{found['code']}: {found['message']}"
+
+
+def next_try(note: dict[str, Any]) -> str:
+    """When what failed is tried again."""
+    left = note["next_try_at"] - time()
+    return f"next try in {duration(left)}" if left >= 1 else "trying again"
 
 
 def left(eta: Eta) -> str:

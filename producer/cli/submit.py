@@ -102,12 +102,14 @@ def _deadline(text: str | None) -> datetime | None:
 
 
 def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator[Document]:
-    filled = (line for line in stream if line.strip())
-    for index, line in enumerate(filled):
+    filled = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
+    for index, (number, line) in enumerate(filled):
+        where = f"line {number}"
         if lines:
-            yield from_text(index, line.decode(errors="replace").rstrip("\r\n"))
+            text = line.decode(errors="replace").rstrip("\r\n")
+            yield from_text(index, text, where=where)
         else:
-            yield from_line(index, line, columns)
+            yield from_line(index, line, columns, where)
 
 
 def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:

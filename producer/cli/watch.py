@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -50,10 +50,14 @@ def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     return exit_code(ended)
 
 
-def progress(client: Client, job: Job) -> JobStatusView:
-    """Show how the job goes until it is over, and then its status line."""
+def progress(client: Client, job: Job, check: Callable[[], None] = lambda: None) -> JobStatusView:
+    """Show how the job goes until it is over, and then its status line.
+
+    `check` is called at each look, and what it raises ends the watching.
+    """
+    show = _with_bar if output.interactive() else _with_lines
     try:
-        ended = _with_bar(client, job) if output.interactive() else _with_lines(client, job)
+        ended = show(client, job, check)
     except KeyboardInterrupt:
         output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
         raise
@@ -85,6 +89,8 @@ def describe(job: JobStatusView, speed: float | None) -> str:
         parts.append(f"{speed:,.3g} documents/s")
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
+    if job.note:
+        parts.append(f"{job.note['code']}, {output.next_try(job.note)}")
     return ", ".join(parts)
 
 
@@ -93,7 +99,7 @@ def describe_failures(failures: Sequence[Failures]) -> str:
     return ", ".join(f"{each.documents:,} {each.code}" for each in failures)
 
 
-def _with_bar(client: Client, job: Job) -> JobStatusView:
+def _with_bar(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     columns = (
         TextColumn("{task.fields[label]}"),
         BarColumn(bar_width=30),
@@ -116,13 +122,15 @@ def _with_bar(client: Client, job: Job) -> JobStatusView:
             )
             if status.over:
                 return status
+            check()
             sleep(client.settings.timings.poll)
             status = job.status()
 
 
-def _with_lines(client: Client, job: Job) -> JobStatusView:
+def _with_lines(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     said = monotonic()
     while not (status := job.status()).over:
+        check()
         if monotonic() - said >= _LINE_EVERY:
             said = monotonic()
             output.hint(output.line(status))

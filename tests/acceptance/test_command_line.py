@@ -23,6 +23,7 @@ def source(tmp_path: Path) -> str:
         (["submit", "nowhere.jsonl", "--model", "lead-1"], 5, "nowhere.jsonl"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "x"], 2, "key=value"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "num_beams=3"], 2, "num_beams"),
+        (["submit", "{source}", "--model", "lead-1", "--generate", "top_p=NaN"], 2, "top_p: nan"),
         (["submit", "{source}", "--model", "lead-1", "--num-beams", "0"], 2, "num_beams"),
         (
             ["submit", "{source}", "--model", "lead-1", "--min-length", "9", "--max-length", "5"],
@@ -192,9 +193,10 @@ def test_the_producer_needs_no_torch(mill: Mill, source: str) -> None:
     assert ended.stdout.startswith("job_")
 
 
-def test_a_neighbour_of_the_same_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["jobs", "worker", "migrations"])
+def test_a_neighbour_of_the_same_name(tmp_path: Path, name: str) -> None:
     """A user's own `jobs` on the path is named, not imported."""
-    intruder = tmp_path / "jobs"
+    intruder = tmp_path / name
     intruder.mkdir()
     (intruder / "__init__.py").touch()
     ended = subprocess.run(

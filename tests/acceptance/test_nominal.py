@@ -71,6 +71,7 @@ def test_standard_input_with_bad_lines(mill: Mill) -> None:
         "text_not_string",
         "empty_document",
     ]
+    assert rows[1]["error"]["message"].startswith("line 3: not JSON")
 
 
 def test_plain_lines(mill: Mill) -> None:

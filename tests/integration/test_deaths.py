@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
+
+from jobs import sources
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns
@@ -60,6 +64,52 @@ def test_deaths_before_any_batch_fail_the_job(
     assert (record.status, record.error and record.error["code"]) == ("failed", "worker_died")
 
 
+@pytest.mark.parametrize(("deaths", "in_hand"), [(5, []), (10, [2, 3])])
+def test_a_source_that_no_worker_can_read_fails_the_job(
+    database: Database,
+    broker: Broker,
+    configured: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    deaths: int,
+    in_hand: list[int],
+) -> None:
+    """Whatever reading raises, with a batch written down by an earlier worker or without."""
+    job_id = _started(database, 6)
+    for _ in range(deaths):
+        _die(database, in_hand)
+
+    def defect(*_: object) -> NoReturn:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(sources, "read", defect)
+    _work(database, broker, configured, tmp_path, _lead)
+    with database.transaction() as tx:
+        endings.close_finished(tx)
+        record = jobs.get(tx, job_id)
+    assert (record.status, record.error and record.error["code"]) == ("failed", "worker_died")
+
+
+@pytest.mark.parametrize(
+    ("deaths", "seqs", "sizes"), [(0, 2, [8, 8, 8]), (1, 1, [4] * 6), (1, 2, [2] * 12)]
+)
+def test_batches_shrink_by_deaths_and_by_what_a_document_takes(
+    database: Database,
+    broker: Broker,
+    configured: Settings,
+    tmp_path: Path,
+    deaths: int,
+    seqs: int,
+    sizes: list[int],
+) -> None:
+    engine = _Counting(seqs)
+    _started(database, 24)
+    for _ in range(deaths):
+        _die(database, in_hand=[2, 3])
+    _work(database, broker, configured, tmp_path, lambda _key: engine)
+    assert engine.sizes == sizes
+
+
 def test_what_the_model_refuses_fails_alone(
     database: Database, broker: Broker, configured: Settings, tmp_path: Path
 ) -> None:
@@ -71,6 +121,24 @@ def test_what_the_model_refuses_fails_alone(
         rows = _codes(tx, job_id)
     assert (record.completed, record.failed) == (15, 1)
     assert rows[7] == "generation_failed"
+
+
+class _Counting(LeadEngine):
+    """Takes 16 sequences at once, of which each document takes some."""
+
+    def __init__(self, seqs_per_document: int) -> None:
+        super().__init__(1, max_num_seqs=16)
+        self.sizes: list[int] = []
+        self._seqs = seqs_per_document
+
+    def seqs_per_document(self, effective: Effective) -> int:
+        return self._seqs
+
+    def generate(
+        self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
+    ) -> list[Generated]:
+        self.sizes.append(len(batch))
+        return super().generate(batch, effective, seeds)
 
 
 class _Picky(LeadEngine):

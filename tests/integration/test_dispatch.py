@@ -1,12 +1,20 @@
 """The dispatcher: a small window, filled oldest first; what was lost is sent again."""
 
+import logging
+import threading
+
+import pytest
+
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Columns
-from jobs.job import ModelKey
+from jobs.errors import DatabaseUnreachable
+from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
 from jobs.settings import Timings
+from jobs.states import JobStatus
 from jobs.store import endings, jobs, locks, shards, validations
+from jobs.store.endings import Closed
 from producer import dispatch
 from producer.dispatch import Turn
 from producer.submit import Request, from_python, submit_documents
@@ -71,7 +79,7 @@ def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Bro
     with database.transaction() as tx:
         assert not shards.job_goes_on(tx, job_id)
         assert shards.hand_back(tx, running)
-    assert _fill(database, broker).closed == [job_id]
+    assert _fill(database, broker).closed == [Closed(job_id, JobStatus.FAILED, "source_changed")]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)
     assert (record.status, record.error and record.error["code"]) == ("failed", "source_changed")
@@ -86,10 +94,68 @@ def test_no_document_done_is_a_failed_job(database: Database, broker: Broker) ->
         shard = shards.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
         assert shards.store(tx, shard, [], [], done=True, lease_seconds=60, busy_seconds=1)
-    assert _fill(database, broker).closed == [job_id]
+    assert _fill(database, broker).closed == [Closed(job_id, JobStatus.FAILED, "no_document_done")]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)
     assert (record.status, record.error and record.error["code"]) == ("failed", "no_document_done")
+
+
+def test_the_log_says_how_a_job_ended(
+    database: Database, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    for given, code in (("A text.", None), ("", "no_document_done")):
+        documents = from_python([given], Columns())
+        job_id = submit_documents(database, Request(model="lead-1"), documents).job_id
+        _start(database, job_id)
+        with database.transaction() as tx:
+            shard = shards.lease_next(tx, KEY, "worker", 60)
+            assert shard is not None
+            summary = Row(0, None, "A text.", 2, 2, False, "stop", None, None, None)
+            rows = [] if code else [summary]
+            assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=1)
+        stop = threading.Event()
+        with caplog.at_level(logging.INFO, "gistmill.dispatch"):
+            running = threading.Thread(
+                target=dispatch.run, args=(database, broker, TIMINGS, stop), daemon=True
+            )
+            running.start()
+            said = f"{job_id} failed: {code}" if code else f"{job_id} completed"
+            eventually(lambda said=said: said in caplog.messages, said)  # type: ignore[misc]
+            stop.set()
+            running.join()
+        level = {record.message: record.levelname for record in caplog.records}[said]
+        assert level == ("WARNING" if code else "INFO")
+
+
+def test_only_who_dispatches_must_not_dawdle(database: Database) -> None:
+    """An input may pause for as long as it likes; a dispatcher may not keep the lock."""
+    timeout = "SHOW idle_in_transaction_session_timeout"
+    with database.transaction() as tx:
+        assert tx.exec_driver_sql(timeout).scalar_one() == "0"
+        assert locks.try_dispatch(tx)
+        assert tx.exec_driver_sql(timeout).scalar_one() == "30s"
+    with database.transaction() as tx:
+        assert tx.exec_driver_sql(timeout).scalar_one() == "0"
+
+
+def test_a_connection_that_the_server_ends(database: Database) -> None:
+    """Whatever the driver makes of it, it is a database that does not answer."""
+    with pytest.raises(DatabaseUnreachable, match="idle"):
+        _dawdle(database)
+
+
+def _dawdle(database: Database) -> None:
+    with database.transaction() as tx:
+        pid = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        tx.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1")
+
+        def gone() -> bool:
+            query = f"SELECT FROM pg_stat_activity WHERE pid = {pid}"
+            with database.transaction() as other:
+                return other.exec_driver_sql(query).one_or_none() is None
+
+        eventually(gone, "the server ends the connection")
+        tx.exec_driver_sql("SELECT 1")
 
 
 def _fill(database: Database, broker: Broker, timings: Timings = TIMINGS) -> Turn:

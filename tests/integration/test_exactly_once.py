@@ -9,6 +9,7 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
+from jobs.states import SHARD_LEASABLE
 from jobs.store import endings, jobs, shards, validations
 from producer.client import Job
 from producer.submit import Request, from_python, submit_documents
@@ -55,25 +56,34 @@ def test_a_killed_worker_costs_nothing(mill: Mill, tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_asked_to_stop_hands_back(mill: Mill, tmp_path: Path) -> None:
-    """It ends with 0, and another goes on at once: nobody waits for a lease to run out."""
+    """In the middle of a shard it ends with 0, and another goes on at once: nobody waits for a
+    lease to run out."""
     model = tmp_path / "bart"
     tiny_bart(model)
     mill.dispatcher()
     first = mill.worker("first")
     with mill.client() as client:
         job = client.submit(
-            sentences(48),
+            sentences(80),
             model=str(model),
-            shard_size=48,
-            min_length=120,
-            max_length=120,
+            shard_size=80,
+            # Many batches, so that one comes to its end after the worker was asked to stop.
+            num_beams=8,
+            min_length=60,
+            max_length=60,
         )
-        eventually(lambda: job.status().status == "in_progress", "validation")
+        eventually(lambda: job.status().counts.completed, "the first batch")
         first.terminate()
         assert first.wait(30) == 0
+        assert job.status().counts.completed < 80
+        with client.database.transaction() as tx:
+            lease = "SELECT state, leased_by, deaths FROM shards"
+            state, leased_by, deaths = tx.exec_driver_sql(lease).one()
+        assert state in SHARD_LEASABLE, "or it is on its way again already"
+        assert (leased_by, deaths) == (None, 0)
         mill.worker("second")
         assert wait(job) == "completed"
-        _whole(job, 48)
+        _whole(job, 80)
 
 
 def test_who_lost_the_lease_stores_nothing(database: Database) -> None:
@@ -131,7 +141,7 @@ def test_finalized_exactly_once(database: Database) -> None:
         assert endings.close_finished(tx) == []
     assert _store(database, shard, [0], done=True)
     with database.transaction() as tx:
-        assert endings.close_finished(tx) == [job_id]
+        assert [closed.job_id for closed in endings.close_finished(tx)] == [job_id]
         assert endings.close_finished(tx) == []
         record = jobs.get(tx, job_id)
     assert (record.status, record.completed) == ("completed", 1)

@@ -1,5 +1,6 @@
 """Migrations, up and down, with data in."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,32 @@ def test_a_difference_is_seen(database: Database) -> None:
     with database.transaction() as tx:
         tx.exec_driver_sql("ALTER TABLE jobs ADD COLUMN stray integer")
     assert "stray" in " ".join(database.difference())
+
+
+def test_a_difference_in_a_check_or_a_predicate_is_seen(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.exec_driver_sql("ALTER TABLE jobs DROP CONSTRAINT ck_jobs_status")
+        tx.exec_driver_sql("ALTER TABLE jobs ADD CONSTRAINT ck_jobs_status CHECK (status <> '')")
+        tx.exec_driver_sql("DROP INDEX ix_shards_queued")
+        tx.exec_driver_sql("CREATE INDEX ix_shards_queued ON shards (queued_at)")
+    [check, index] = database.difference()
+    assert check.startswith("ck_jobs_status is CHECK ((status <> ''::text)), not CHECK (")
+    assert index.endswith("ON shards USING btree (queued_at) WHERE state = 'queued'::text")
+
+
+def test_our_own_migrations_are_run(
+    empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those that Python finds first under this name."""
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "migrations", raising=False)
+    assert empty.database_url
+    bare = Database(empty.database_url)
+    bare.migrate()
+    assert bare.difference() == []
+    bare.close()
 
 
 def test_an_unknown_revision(database: Database) -> None:

@@ -50,6 +50,9 @@ def test_a_folder_is_summarized_with(bart: Path) -> None:
     effective = models.settle(resolved, Parameters(), None)
     engine = load(resolved)
     assert (engine.max_num_batched_tokens, engine.max_num_seqs) == (4096, 64)
+    assert engine.seqs_per_document(effective) == 1
+    beams = models.settle(resolved, Parameters(num_beams=4), None)
+    assert engine.seqs_per_document(beams) == 4, "on a CPU"
     rows = [each.ids for each in engine.encode(documents(5), effective)]
     summaries = engine.decode(engine.generate(rows, effective, [0] * 5))
     assert all(summaries)

@@ -1,6 +1,7 @@
 """The JSONL reader: any line is a document or a bad document, never an exception."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.documents import Columns, from_line, from_mapping, storable
-from jobs.errors import JobError, NotFound
+from jobs.errors import JobError, NotFound, TransientError, UsageError
 from jobs.job import ModelKey, Shard
 from jobs.parameters import Effective
 from jobs.sources import jsonl
@@ -46,6 +47,8 @@ def test_any_object(value: dict[str, str | int]) -> None:
         (b"[1]", "invalid_json"),
         (b'{"text": "\xff"}', "invalid_utf8"),
         (b"[" * 100_000, "invalid_json"),
+        (b"9" * 5_000, "invalid_json"),
+        (b'{"text": "x", "id": ' + b"9" * 5_000 + b"}", "invalid_json"),
         (b'{"body": "x"}', "missing_text"),
         (b'{"text": null}', "text_not_string"),
         (b'{"text": " \\n"}', "empty_document"),
@@ -55,7 +58,10 @@ def test_bad_lines(line: bytes, code: str) -> None:
     document = from_line(3, line, COLUMNS)
     assert document.error is not None
     assert document.error.code == code
-    assert "document 3" in document.error.message
+    assert document.error.message.startswith("document 3: ")
+    in_a_file = from_line(3, line, COLUMNS, "line 6")
+    assert in_a_file.error is not None
+    assert in_a_file.error.message.startswith("line 6: ")
 
 
 def test_what_sql_refuses_is_mended() -> None:
@@ -92,7 +98,8 @@ def test_shards_hold_every_line_once(
     ]
     filled = [line for line in lines if line.strip()]
     assert [document.index for document in found] == list(range(len(filled)))
-    assert [document.error is None for document in found] == [line != "bad" for line in filled]
+    bad = [f"line {number}" for number, line in enumerate(lines, 1) if line == "bad"]
+    assert [d.error.message.partition(":")[0] for d in found if d.error] == bad
     assert all(new.stop - new.start == size for new in planned[:-1])
 
 
@@ -108,6 +115,44 @@ def test_a_changed_file_is_seen(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="No such file"):
         jsonl.check(source)
     with pytest.raises(NotFound):
+        jsonl.describe(path, COLUMNS)
+
+
+def test_shards_cut_before_positions_held_lines(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "one"}\nbad\n')
+    source = jsonl.describe(path, COLUMNS)
+    [document, bad] = jsonl.read(_leased(source, 0, 0, 2, {"begin": 0, "end": 20}))
+    assert document.text == "one"
+    assert bad.error is not None
+    assert bad.error.message.startswith("document 1: ")
+
+
+def test_a_disk_in_trouble_is_tried_again(tmp_path: Path) -> None:
+    """Linux opens this file, and then answers each read with an error."""
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "one"}\n')
+    source = {**jsonl.describe(path, COLUMNS), "path": "/proc/self/mem"}
+    with pytest.raises(TransientError, match="/proc/self/mem: Input/output error"):
+        jsonl.check(source)
+    with pytest.raises(NotFound, match="/proc/self/mem: Input/output error"):
+        jsonl.describe(Path(source["path"]), COLUMNS)
+
+
+def test_what_can_be_read_but_once_is_refused_untouched(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"text": "one"}\n')
+    os.close(writing)
+    with pytest.raises(UsageError, match="write - for a pipe"):
+        jsonl.describe(Path(f"/dev/fd/{reading}"), COLUMNS)
+    assert os.read(reading, 100) == b'{"text": "one"}\n'
+    os.close(reading)
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    path.write_text('{"text": "one"}\n')
+    with pytest.raises(UsageError, match=r"\uFFFD\.jsonl: its name is not UTF-8"):
         jsonl.describe(path, COLUMNS)
 
 

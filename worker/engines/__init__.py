@@ -40,10 +40,15 @@ class Generated:
 class Engine(Protocol):
     name: str
     max_num_seqs: int
+    """Sequences that are generated together at most."""
 
     @property
     def max_num_batched_tokens(self) -> int | None:
         """Padded input tokens in one batch; None where only `max_num_seqs` bounds it."""
+        ...
+
+    def seqs_per_document(self, effective: Effective) -> int:
+        """How many of `max_num_seqs` one document takes."""
         ...
 
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:

@@ -28,6 +28,9 @@ class LeadEngine:
         self.max_num_seqs = max_num_seqs
         self._sentences = sentences
 
+    def seqs_per_document(self, effective: Effective) -> int:  # noqa: ARG002 - the protocol's
+        return 1
+
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
         """One id per character; `effective.max_input_tokens` counts words."""
         return [_encode(text, effective.max_input_tokens) for text in texts]
