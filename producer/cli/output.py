@@ -62,17 +62,24 @@ def tell_what_is_missing(opened: Client) -> None:
         hint(f"warning: no {' and no '.join(missing)} is alive; start them with: gistmill up")
 
 
+def counted(number: int, noun: str) -> str:
+    """1 document, 2,000 documents."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def line(job: JobStatusView) -> str:
     """The one status line that is true."""
     counts = job.counts
-    done = counts.completed + counts.failed
-    parts = [f"{job.id} {job.status}: {done:,} of {counts.total or 0:,} documents"]
+    total = counted(counts.total or 0, "document")
+    parts = [f"{job.id} {job.status}: {counts.completed:,} of {total} done"]
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:
         parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
     if job.eta_seconds and not job.over:
         parts.append(left(job.eta_seconds))
+    if job.window and not job.over:
+        parts.append(f"runs only {job.window}")
     if job.status == JobStatus.PAUSED:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)

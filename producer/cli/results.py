@@ -39,7 +39,7 @@ def command(job: str, path: Path | None, form: str | None) -> int:
             _print(found.results(), chosen)
         else:
             count = found.save(path, chosen)
-            output.hint(f"{path}: {count:,} rows of {chosen}")
+            output.hint(f"{path}: {output.counted(count, 'row')} of {chosen}")
         if not status.over:
             output.hint(f"{found.id} is {status.status}: these are the rows stored so far")
     return 0

@@ -124,9 +124,9 @@ def _announce(client: Client, job: Job, *, quiet: bool, as_json: bool) -> None:
     elif as_json:
         output.show_json(job.status().to_json())
     else:
-        total = job.status().counts.total or 0
+        total = output.counted(job.status().counts.total or 0, "document")
         click.echo(job.id)
         accepted = "accepted" if job.new else "submitted before"
-        output.hint(f"{accepted}: {total:,} documents; follow it with: gistmill watch {job.id}")
+        output.hint(f"{accepted}: {total}; follow it with: gistmill watch {job.id}")
     if not quiet:
         output.tell_what_is_missing(client)

@@ -47,7 +47,7 @@ def progress(client: Client, job: Job) -> JobStatusView:
         raise
     output.hint(output.line(ended))
     for each in job.failures(samples=0):
-        output.hint(f"  {each.code}: {each.documents:,} documents")
+        output.hint(f"  {each.code}: {output.counted(each.documents, 'document')}")
     return ended
 
 
