@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from jobs import generation_fields
 from jobs.errors import UsageError
 
 Engine = Literal["auto", "transformers", "lead"]
@@ -65,6 +66,7 @@ def parse(values: Mapping[str, Any]) -> Parameters:
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{name}: {first['msg']} (got {first['input']!r})") from None
     _refuse_contradictions(parameters)
+    generation_fields.checked(parameters.generation_fields())
     return parameters
 
 
@@ -80,6 +82,14 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             found[key] = value
     return found
+
+
+def refuse_for_lead(model: str, parameters: Parameters, prompt: str | None) -> None:
+    """Raises UsageError for what a `lead-N` model, which generates nothing, has no use for."""
+    for name in parameters.generation_fields():
+        raise UsageError(f"{name}: {model} generates nothing; leave it out")
+    if prompt is not None:
+        raise UsageError(f"prompt: {model} reads no prompt; leave it out")
 
 
 def _refuse_contradictions(parameters: Parameters) -> None:
