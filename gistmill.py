@@ -83,6 +83,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), function)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has had enough, which click would make an error of.
+            # Python's own flush at exit must not find out again.
+            sys.stdout = None  # type: ignore[assignment]
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in _COMMANDS.items()])
@@ -118,10 +127,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; so has Python's own flush at exit.
-        sys.stdout = None  # type: ignore[assignment]
-        sys.exit(0)
     except Exception:  # the last line of defence: a defect of ours, shown whole
         import traceback
 
