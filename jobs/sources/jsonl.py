@@ -33,7 +33,9 @@ def describe(path: Path, columns: Columns) -> dict[str, Any]:
                 **_fingerprint(file),
             }
     except OSError as error:
-        raise NotFound(f"{path}: {error.strerror}; name a readable JSONL file, or - ") from None
+        raise NotFound(
+            f"{path}: {error.strerror}; name a readable JSONL file, or - for standard input"
+        ) from None
 
 
 def plan(source: dict[str, Any], shard_size: int) -> Iterator[NewShard]:

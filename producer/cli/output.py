@@ -57,9 +57,12 @@ def _show(
     hint(f"warning: {message}")
 
 
-def tell_what_is_missing(opened: Client) -> None:
+def tell_what_is_missing(opened: Client, *, waiting_for: str | None = None) -> None:
+    """With `waiting_for`, a job's id, also that whoever waits may stop waiting."""
     if missing := opened.missing():
         hint(f"warning: no {' and no '.join(missing)} is alive; start them with: gistmill up")
+        if waiting_for:
+            hint(f"waiting for them; Ctrl-C is safe: {waiting_for} is kept, and goes on with them")
 
 
 def counted(number: int, noun: str) -> str:
@@ -75,7 +78,7 @@ def line(job: JobStatusView) -> str:
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:
-        parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
+        parts.append(speed(job.throughput.documents_per_second))
     if job.eta_seconds and not job.over:
         parts.append(left(job.eta_seconds))
     if job.window and not job.over:
@@ -84,6 +87,14 @@ def line(job: JobStatusView) -> str:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
     return f"{text}\n  {job.error['code']}: {job.error['message']}" if job.error else text
+
+
+def speed(documents_per_second: float) -> str:
+    """Three digits that say something: 0.335 documents/s, 14.8 documents/h."""
+    slow = documents_per_second < 0.01
+    number = documents_per_second * 3600 if slow else documents_per_second
+    shown = f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    return f"{shown} documents/{'h' if slow else 's'}"
 
 
 def left(eta: Eta) -> str:

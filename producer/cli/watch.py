@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic, sleep
 
 import click
@@ -13,7 +14,7 @@ from producer.cli import output
 from producer.client import Client, Job
 from producer.status import JobStatusView, exit_code
 
-# The speed shown is that of the last seconds, so that a model's loading is soon forgotten.
+# The speed shown is that of so many seconds at least, and soon forgets a model's loading.
 _WINDOW = 30.0
 # Off a terminal there is no bar: a line each so many seconds.
 _LINE_EVERY = 30.0
@@ -34,7 +35,10 @@ def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     if quiet:
         return exit_code(job.wait())
     ended = progress(client, job)
-    output.hint(f"read it with: gistmill results {job.id}")
+    if ended.counts.failed:
+        output.hint(f"see why documents failed with: gistmill failures {job.id}")
+    if ended.counts.completed:
+        output.hint(f"read it with: gistmill results {job.id}")
     return exit_code(ended)
 
 
@@ -52,25 +56,39 @@ def progress(client: Client, job: Job) -> JobStatusView:
 
 
 class Speed:
-    """Documents a second over the last `_WINDOW` seconds of looking."""
+    """Documents a second, from one store that was seen to a later one.
+
+    Batches may take minutes and store many documents at once: time that has passed since
+    the last store says nothing yet.
+    """
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._done: int | None = None
+        self._stores: deque[tuple[float, int]] = deque()
 
     def look(self, done: int, at: float) -> float | None:
-        """None until two looks have seen progress."""
-        self._seen.append((at, done))
-        while len(self._seen) > 2 and at - self._seen[1][0] > _WINDOW:
-            self._seen.popleft()
-        then, before = self._seen[0]
-        return (done - before) / (at - then) if at > then and done > before else None
+        """None until two stores were seen, `_WINDOW` seconds apart or more.
+
+        `at` is in seconds, `done` a count of documents.
+        """
+        if self._done is not None and done != self._done:
+            self._stores.append((at, done))
+        self._done = done
+        while len(self._stores) > 2 and self._stores[-1][0] - self._stores[1][0] >= _WINDOW:
+            self._stores.popleft()
+        if not self._stores:
+            return None
+        (then, before), (now, after) = self._stores[0], self._stores[-1]
+        return (after - before) / (now - then) if now - then >= _WINDOW else None
 
 
-def describe(job: JobStatusView, speed: float | None) -> str:
-    """What stands beside the bar."""
+def describe(job: JobStatusView, recent: float | None) -> str:
+    """What stands beside the bar: the `recent` speed, else that since the job started."""
     parts = [job.status]
-    if speed:
-        parts.append(f"{speed:,.3g} documents/s")
+    if recent and not job.over:
+        parts.append(output.speed(recent))
+    elif job.throughput:
+        parts.append(output.speed(job.throughput.documents_per_second))
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
     return ", ".join(parts)
@@ -89,28 +107,27 @@ def _with_bar(client: Client, job: Job) -> JobStatusView:
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.description}"),
         TextColumn("[red]{task.fields[failures]}"),
     )
-    speed = Speed()
+    speed, reasons = Speed(), partial(job.failures, samples=0)
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
-        status = job.status()
-        bar = progress.add_task(
-            "", total=status.counts.total or 0, label=status.name or job.id, failures=""
-        )
+        status = client.patiently(job.status)
+        label = f"{status.name} {job.id}" if status.name else job.id
+        bar = progress.add_task("", total=status.counts.total or 0, label=label, failures="")
         while True:
             done = status.counts.completed + status.counts.failed
             text = describe(status, speed.look(done, monotonic()))
-            failures = job.failures(samples=0) if status.counts.failed else []
+            failures = client.patiently(reasons) if status.counts.failed else []
             progress.update(
                 bar, completed=done, description=text, failures=describe_failures(failures)
             )
             if status.over:
                 return status
             sleep(client.settings.timings.poll)
-            status = job.status()
+            status = client.patiently(job.status)
 
 
 def _with_lines(client: Client, job: Job) -> JobStatusView:
     said = monotonic()
-    while not (status := job.status()).over:
+    while not (status := client.patiently(job.status)).over:
         if monotonic() - said >= _LINE_EVERY:
             said = monotonic()
             output.hint(output.line(status))

@@ -102,6 +102,17 @@ def test_failures_and_retry_of_one_error_code(running: Mill) -> None:
     assert [json.loads(row)["index"] for row in rows] == list(range(5))
 
 
+def test_a_job_of_which_nothing_could_be_done(running: Mill) -> None:
+    job_id = _submit(running, "no json\nnor this\n")
+    why = "no_document_done: every document failed; document 0: not JSON (Expecting value)"
+    watched = running.say("watch", job_id, expect=1).stderr
+    assert f"{job_id} failed: 0 of 2 documents done, 2 failed" in watched
+    assert why in watched
+    assert f"gistmill failures {job_id}" in watched
+    assert "gistmill results" not in watched
+    assert why in running.command("results", job_id).stderr
+
+
 def test_too_many_failures_and_resume(running: Mill) -> None:
     lines = "no json\n" * 100 + GOOD * 300
     job_id = _submit(running, lines, "--max-error-rate", "0.2", "--shard-size", "4")
