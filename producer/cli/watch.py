@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from jobs.states import JobStatus
 from jobs.store.summaries import Failures
 from producer.cli import output
 from producer.client import Client, Job
@@ -84,7 +85,7 @@ class Speed:
 
 def describe(job: JobStatusView, recent: float | None) -> str:
     """What stands beside the bar: the `recent` speed, else that since the job started."""
-    parts = [job.status]
+    parts = [] if job.status == JobStatus.IN_PROGRESS else [job.status]
     if recent and not job.over:
         parts.append(output.speed(recent))
     elif job.throughput:
@@ -101,8 +102,7 @@ def describe_failures(failures: Sequence[Failures]) -> str:
 
 def _with_bar(client: Client, job: Job) -> JobStatusView:
     columns = (
-        TextColumn("{task.fields[label]}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=None),
         TaskProgressColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.description}"),
         TextColumn("[red]{task.fields[failures]}"),
@@ -110,8 +110,9 @@ def _with_bar(client: Client, job: Job) -> JobStatusView:
     speed, reasons = Speed(), partial(job.failures, samples=0)
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
         status = client.patiently(job.status)
-        label = f"{status.name} {job.id}" if status.name else job.id
-        bar = progress.add_task("", total=status.counts.total or 0, label=label, failures="")
+        # On a line of its own: beside the bar, 80 columns are too few for it.
+        progress.console.print(" ".join(filter(None, (job.id, status.name))), markup=False)
+        bar = progress.add_task("", total=status.counts.total or 0, failures="")
         while True:
             done = status.counts.completed + status.counts.failed
             text = describe(status, speed.look(done, monotonic()))

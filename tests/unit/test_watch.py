@@ -42,8 +42,8 @@ def test_several_workers_that_store_at_once() -> None:
 
 def test_what_the_bar_says() -> None:
     job = status.view(record(total=8, completed=4, seconds=10.0), 1)
-    assert describe(job, None) == "in_progress, 0.4 documents/s"
-    assert describe(job, 2.0) == "in_progress, 2 documents/s"
+    assert describe(job, None) == "0.4 documents/s"
+    assert describe(job, 2.0) == "2 documents/s"
     over = replace(job, status="completed")
     assert describe(over, 2.0) == "completed, 0.4 documents/s", "at the end there is one number"
     assert output.line(over) == "job_a completed: 4 of 8 documents done, 0.4 documents/s"
