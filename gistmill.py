@@ -97,6 +97,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), function)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has had enough, which click would make an error of.
+            # Python's own flush at exit must not find out again.
+            sys.stdout = None  # type: ignore[assignment]
+            return 0
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -172,10 +181,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has had enough; so has Python's own flush at exit.
-        sys.stdout = None  # type: ignore[assignment]
-        sys.exit(0)
     except Exception:  # the last line of defence: a defect of ours, shown whole
         import traceback
 

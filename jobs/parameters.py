@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from jobs import generation_fields
 from jobs.errors import UsageError
 
 Engine = Literal["auto", "transformers", "lead"]
@@ -66,6 +67,7 @@ def parse(values: Mapping[str, Any]) -> Parameters:
         raise UsageError(f"{name}: {first['msg']} (got {first['input']!r})") from None
     _refuse_what_json_lacks(parameters)
     _refuse_contradictions(parameters)
+    generation_fields.checked(parameters.generation_fields())
     return parameters
 
 
@@ -90,6 +92,14 @@ def _refuse_what_json_lacks(parameters: Parameters) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError):
             raise UsageError(f"{name}: {value!r} is no finite number, text or list") from None
+
+
+def refuse_for_lead(model: str, parameters: Parameters, prompt: str | None) -> None:
+    """Raises UsageError for what a `lead-N` model, which generates nothing, has no use for."""
+    for name in parameters.generation_fields():
+        raise UsageError(f"{name}: {model} generates nothing; leave it out")
+    if prompt is not None:
+        raise UsageError(f"prompt: {model} reads no prompt; leave it out")
 
 
 def _refuse_contradictions(parameters: Parameters) -> None:

@@ -61,6 +61,8 @@ class Timings(BaseModel):
     visibility: PositiveInt = 7200
     poll: PositiveFloat = 0.5
     """How often someone who waits for a job looks at it."""
+    outage: PositiveFloat = 60.0
+    """For how long someone who waits for a job waits for a database that is down."""
     services_start: PositiveFloat = 60.0
     services_linger: PositiveFloat = 3.0
     """How long embedded services outlive their last client."""

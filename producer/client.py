@@ -10,18 +10,18 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Self
-from weakref import finalize
+from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary, finalize
 
-from jobs import parameters, services, settings
+from jobs import model_names, parameters, services, settings
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
-from jobs.errors import BrokerUnreachable, NotAllowed, WaitTimeout
+from jobs.errors import BrokerUnreachable, DatabaseUnreachable, NotAllowed, WaitTimeout
 from jobs.job import SHARD_SIZE
 from jobs.services import Endpoints
 from jobs.settings import Settings
@@ -39,6 +39,8 @@ from producer.submit import (
     submit_file,
 )
 
+T = TypeVar("T")
+
 
 class NobodyWorks(UserWarning):
     """The job is accepted, but something that it needs does not run."""
@@ -55,8 +57,9 @@ class Client:
         self.settings = configured or settings.load()
         self._endpoints = services.connect(self.settings)
         self.database = Database(self._endpoints.database_url)
+        self.broker = Broker(self._endpoints.broker_url, self.settings.timings)
         # Also for the client behind `gistmill.submit`, which nobody closes by hand.
-        self.close = finalize(self, _close, self.database, self._endpoints)
+        self.close = finalize(self, _close, self.database, self.broker, self._endpoints)
         if self._endpoints.embedded_database:
             self.database.migrate()
 
@@ -70,10 +73,6 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    @cached_property
-    def broker(self) -> Broker:
-        return Broker(self._endpoints.broker_url, self.settings.timings)
 
     # --- submitting
 
@@ -113,8 +112,8 @@ class Client:
         An iterable is read once, and its documents are kept in SQL; a file is
         read where it lies. `generate` takes any other GenerationConfig field;
         `window` and `deadline` are written as on the command line.
-        Raises UsageError where the request makes no sense, NotFound where there is no
-        such file.
+        Raises UsageError where the request makes no sense, a string or one mapping in the
+        place of many among it, and NotFound where there is no such file.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -128,7 +127,7 @@ class Client:
             "generate": dict(generate or {}),
         }
         request = Request(
-            model=model,
+            model=model_names.settled(model),
             name=name,
             engine=engine,
             dtype=dtype,
@@ -186,6 +185,26 @@ class Client:
                 control.purge(tx, [job_id])
         return old
 
+    def patiently(self, look: Callable[[], T], until: float | None = None) -> T:
+        """What `look` returns. While the database does not answer it is asked again, for
+        `Timings.outage` seconds at most and not after `until`, of the monotonic clock.
+
+        Raises DatabaseUnreachable after that.
+        """
+        ends = monotonic() + self.settings.timings.outage
+        ends = ends if until is None else min(ends, until)
+        warned = False
+        while True:
+            try:
+                return look()
+            except DatabaseUnreachable as error:
+                if monotonic() >= ends:
+                    raise
+                if not warned:
+                    warnings.warn(NobodyWorks(f"{error}; waiting for it"), stacklevel=3)
+                warned = True
+            sleep(self.settings.timings.poll)
+
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on: `dispatcher`, `worker`."""
         within = self.settings.timings.alive
@@ -214,12 +233,16 @@ class Job:
             return view(jobs.get(tx, self.id), alive)
 
     def wait(self, timeout: float | None = None) -> JobStatusView:
-        """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout."""
+        """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout.
+
+        A database that goes down meanwhile is waited for, a minute at most.
+        """
         ends = None if timeout is None else monotonic() + timeout
-        if missing := self._client.missing():
+        if missing := self._client.patiently(self._client.missing, ends):
             message = f"no {' and no '.join(missing)} is alive; start them with: gistmill up"
             warnings.warn(NobodyWorks(message), stacklevel=2)
-        while not (status := self.status()).over:
+        look = partial(self._client.patiently, self.status, ends)
+        while not (status := look()).over:
             if ends is not None and monotonic() >= ends:
                 raise WaitTimeout(f"{self.id} is {status.status} after {timeout:g} s; it goes on")
             sleep(self._client.settings.timings.poll)
@@ -227,7 +250,8 @@ class Job:
 
     def results(self) -> Iterator[dict[str, Any]]:
         """Result rows in order of index, failed documents included; what is stored so far."""
-        return results.rows(self._client.database, self.id)
+        # A generator, so that the job's client stays open until the last row.
+        yield from results.rows(self._client.database, self.id)
 
     def save(
         self,
@@ -291,8 +315,9 @@ def _deadline(given: str | datetime | None) -> datetime | None:
     return times.deadline(given, datetime.now(UTC)) if isinstance(given, str) else given
 
 
-def _close(database: Database, endpoints: Endpoints) -> None:
+def _close(database: Database, broker: Broker, endpoints: Endpoints) -> None:
     database.close()
+    broker.close()
     endpoints.release()
 
 
@@ -301,6 +326,20 @@ def submit(
 ) -> Job:
     """Submit to the mill of this machine's settings; see `Client.submit` for the options.
 
-    The client behind the job stays open for as long as the job is referred to.
+    One client serves all jobs of the process, and stays open for as long as one of them
+    is referred to.
     """
-    return Client().submit(documents, model=model, **options)
+    return _shared_client().submit(documents, model=model, **options)
+
+
+_shared: WeakValueDictionary[tuple[int, Settings], Client] = WeakValueDictionary()
+"""The clients behind `submit`. A process that was forked has none yet: connections can not
+be used by two."""
+
+
+def _shared_client() -> Client:
+    key = (os.getpid(), settings.load())
+    client = _shared.get(key)
+    if client is None:
+        client = _shared[key] = Client(key[1])
+    return client

@@ -17,14 +17,13 @@ from rich.table import Table
 
 from jobs import services, settings, tether
 from jobs.errors import GistmillError, UsageError
+from jobs.model_names import PACKAGED as MODEL
 from jobs.settings import Settings
 from producer.cli import output, watch
 from producer.client import Client, Job
 from producer.demo_documents import documents
 from producer.evaluate import Rouge, lead, rouge
 from producer.status import JobStatusView, exit_code
-
-MODEL = "smollm2-135m"
 
 _SHOWN = 4
 _STOP_SECONDS = 30.0
@@ -154,7 +153,7 @@ def _speed(status: JobStatusView) -> str:
     if status.throughput is None:
         return f"{counts.completed} summaries"
     return (
-        f"{counts.completed} summaries, {status.throughput.documents_per_second:.2f} a second "
+        f"{counts.completed} summaries, {output.speed(status.throughput.documents_per_second)} "
         f"with the loading of the model; {usage.input_tokens:,} tokens in, "
         f"{usage.output_tokens:,} out"
     )

@@ -135,7 +135,12 @@ def _throughput(job: JobRecord, done: int) -> Throughput | None:
     if not job.seconds or not done:
         return None
     tokens = job.input_tokens + job.output_tokens
-    return Throughput(round(done / job.seconds, 3), round(tokens / job.seconds, 1))
+    return Throughput(_rounded(done / job.seconds), _rounded(tokens / job.seconds))
+
+
+def _rounded(number: float) -> float:
+    """To six digits, wherever they lie: a large model may take hours for a document."""
+    return float(f"{number:.6g}")
 
 
 def _unix(time: datetime) -> int:

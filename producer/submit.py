@@ -13,11 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
+from jobs import model_names
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard
-from jobs.parameters import Dtype, Engine, Parameters
+from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline, jsonl
 from jobs.store import documents, jobs, shards
 from jobs.store.jobs import Earlier
@@ -57,6 +58,8 @@ class Request:
             raise UsageError(f"shard size {self.shard_size}: must be at least 1 document")
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
+        if model_names.is_lead(self.model):
+            refuse_for_lead(self.model, self.parameters, self.prompt)
         if abs(self.priority) > _MOST_PRIORITY:
             raise UsageError(
                 f"priority {self.priority}: write -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
@@ -176,8 +179,16 @@ def _read(given: Iterable[Document], content: Content) -> Iterator[Document]:
         yield document
 
 
-def from_python(given: Iterable[object], columns: Columns) -> Iterator[Document]:
-    """Strings and mappings as documents. Raises UsageError for anything else."""
+def from_python(given: object, columns: Columns) -> Iterator[Document]:
+    """Strings and mappings as documents. Raises UsageError for anything else.
+
+    A string is iterable too, as its characters, and a mapping as its keys.
+    """
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        kind = type(given).__name__
+        raise UsageError(
+            f"documents: got one {kind}; give a list of texts, or a pathlib.Path to a JSONL file"
+        )
     for index, item in enumerate(given):
         if isinstance(item, str):
             yield from_text(index, item)
@@ -210,7 +221,7 @@ def _add_shards(tx: Transaction, job_id: str, planned: Iterator[NewShard]) -> in
 
 def _finish(tx: Transaction, job_id: str, total: int, source: str, content: Content) -> None:
     if not total:
-        raise UsageError(f"{source} holds no document; give one JSON object a line")
+        raise UsageError(f"{source} holds no document; it is empty, or blank lines alone")
     jobs.finish_adding(tx, job_id, total, content.sha256())
 
 

@@ -111,6 +111,21 @@ def mill(configured: Settings, tmp_path: Path, request: pytest.FixtureRequest) -
     request.node.add_report_section("teardown", "mill", running.logs())
 
 
+@pytest.fixture(scope="module")
+def running(
+    endpoints: Endpoints, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mill]:
+    """A mill with a dispatcher and a worker, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("mill")
+    with _mill_of_its_own(endpoints, migrated, folder) as configured:
+        started = Mill(configured, folder)
+        started.dispatcher()
+        started.worker()
+        yield started
+        started.stop()
+        print(started.logs())
+
+
 @contextmanager
 def _mill_of_its_own(endpoints: Endpoints, template: str, folder: Path) -> Iterator[Settings]:
     number = next(_numbers)

@@ -4,6 +4,7 @@ Whatever a test starts is stopped at its end, by its process id, and its log is
 part of the report of a test that fails.
 """
 
+import io
 import json
 import os
 import signal
@@ -13,9 +14,15 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
+import pytest
+
+import gistmill
 from jobs import settings
 from jobs.settings import Settings
 from producer.client import Client, Job, NobodyWorks
@@ -35,6 +42,14 @@ def eventually(look: Callable[[], T], what: str, patience: float = PATIENCE) -> 
         assert time.monotonic() < ends, f"not in {patience:g} s: {what}"
         time.sleep(0.05)
     return seen
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command wrote."""
+
+    stdout: str
+    stderr: str
 
 
 class Mill:
@@ -63,6 +78,22 @@ class Mill:
         )
         assert ended.returncode == expect, (ended.returncode, ended.stdout, ended.stderr)
         return ended
+
+    def say(self, *words: str, stdin: str = "", expect: int = 0) -> Said:
+        """As `command`, in this process: quicker, and good for all that needs no signals."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment()),
+            patch.object(sys, "argv", ["gistmill", *words]),
+            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()))),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
+            gistmill.main()
+        said = Said(out.getvalue(), err.getvalue())
+        assert ended.value.code == expect, (ended.value.code, said)
+        return said
 
     def piped(self, stdin: str, *words: str) -> subprocess.Popen[bytes]:
         """Start `gistmill WORDS` with `stdin`, to be ended by `communicate`."""

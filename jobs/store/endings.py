@@ -7,6 +7,7 @@ whose shards are all over is closed with their sums, once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 
@@ -22,7 +23,7 @@ from jobs.states import (
 )
 from jobs.store import clock
 from jobs.store.jobs import SUMS
-from jobs.tables import SHARD_UNFINISHED, jobs, shards
+from jobs.tables import SHARD_UNFINISHED, jobs, shards, summaries
 
 TOO_MANY_FAILURES = "too_many_failures"
 DEADLINE_PASSED = "deadline_passed"
@@ -87,7 +88,7 @@ def end_failing(tx: Transaction) -> list[str]:
     ending = (
         update(jobs)
         .where(jobs.c.id == failing.c.id)
-        .values(error=func.jsonb_build_object("code", TOO_MANY_FAILURES, "message", text))
+        .values(error=_error(TOO_MANY_FAILURES, text))
         .returning(jobs.c.id)
     )
     return list(tx.execute(ending).scalars())
@@ -144,7 +145,7 @@ def _close(tx: Transaction, job_ids: Sequence[str]) -> list[Closed]:
             error=case(
                 (jobs.c.error.is_not(None), jobs.c.error),
                 (jobs.c.status == JobStatus.CANCELLING, None),
-                (nothing_done, _NOTHING_DONE),
+                (nothing_done, _nothing_done()),
                 else_=None,
             ),
             note=None,
@@ -156,10 +157,20 @@ def _close(tx: Transaction, job_ids: Sequence[str]) -> list[Closed]:
     return [Closed(job_id, JobStatus(status), code) for job_id, status, code in closed]
 
 
-_NOTHING_DONE = literal(
-    {"code": "no_document_done", "message": "every document failed; their rows say why"},
-    jobs.c.error.type,
-)
+def _nothing_done() -> ColumnElement[Any]:
+    """The error of a job whose documents all failed, with that of the first as an example."""
+    first = (
+        select(summaries.c.error_message)
+        .where(summaries.c.job_id == jobs.c.id)
+        .order_by(summaries.c.index)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return _error("no_document_done", func.concat_ws("; ", "every document failed", first))
+
+
+def _error(code: str, message: ColumnElement[str]) -> ColumnElement[Any]:
+    return func.jsonb_build_object("code", code, "message", message)
 
 
 def _goes_on() -> ColumnElement[bool]:

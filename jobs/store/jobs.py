@@ -132,6 +132,8 @@ def under_key(tx: Transaction, key: str) -> Earlier | None:
 
 def find(tx: Transaction, prefix: str) -> str:
     """The id that `prefix` begins. Raises NotFound, and UsageError where several fit."""
+    if not prefix.strip():
+        raise UsageError("name a job by its id, or how that begins; `gistmill ls` lists them")
     wanted = prefix if prefix.startswith("job_") else f"job_{prefix}"
     fits = jobs.c.id.startswith(wanted, autoescape=True)
     found = list(tx.execute(select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(3)).scalars())

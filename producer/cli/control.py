@@ -72,10 +72,9 @@ def retry(job: str, error: str | None) -> int:
         if not retried.failed and not retried.unfinished:
             output.hint(f"nothing to retry in {found.id}; `gistmill failures` lists error codes")
             return 0
-        parts = [f"{found.id}: {retried.failed:,} failed documents are done again"]
-        if retried.unfinished:
-            parts.append(f"{retried.unfinished:,} that were cut off are taken up")
-        click.echo(", ".join(parts))
+        again = output.counted(retried.failed + retried.unfinished, "document")
+        why = f"{retried.failed:,} failed, {retried.unfinished:,} cut off"
+        click.echo(f"{found.id}: {again} to do again ({why})")
         output.tell_what_is_missing(client)
     return 0
 
@@ -115,9 +114,9 @@ def purge(older_than: str, yes: bool) -> int:
     for job_id in old:
         click.echo(job_id)
     if yes:
-        output.hint(f"deleted {len(old):,} job(s)")
+        output.hint(f"deleted {output.counted(len(old), 'job')}")
     elif old:
-        output.hint(f"{len(old):,} job(s) would be deleted; add --yes to delete them")
+        output.hint(f"{output.counted(len(old), 'job')} would be deleted; add --yes to delete")
     else:
         output.hint(f"no job has been over for {older_than}")
     return 0

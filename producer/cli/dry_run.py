@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from producer.cli.output import counted
+
 if TYPE_CHECKING:
     from producer.status import JobStatusView
 
@@ -17,11 +19,12 @@ def show(job: JobStatusView) -> None:
     """Print the report of a dry run that has completed."""
     report = job.report or {}
     total = job.counts.total or 0
-    click.echo(f"{total:,} documents in {report['shards']:,} shards")
+    documents, shards = counted(total, "document"), counted(report["shards"], "shard")
+    click.echo(f"{documents} in {shards}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
     click.echo(f"engine {job.engine}" + (f", dtype {job.dtype}" if job.dtype else ""))
     click.echo("\nparameters, and who decided them:")
-    for name, found in report["parameters"].items():
+    for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]
         click.echo(f"  {name:<28} {value!s:<24} {found['from']}")
     if report["prompt"] is not None:
@@ -32,19 +35,20 @@ def show(job: JobStatusView) -> None:
 
 def _show_sample(sample: dict[str, Any]) -> None:
     seen = sample["documents"]
-    click.echo(f"\na sample of {seen:,} documents:")
+    click.echo(f"\na sample of {counted(seen, 'document')}:")
     for code, count in sample["bad"].items():
         click.echo(f"  {_share(count, seen)} can not be used: {code}")
     click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model and will be cut")
     click.echo(f"  {_share(sample['duplicates'], seen)} repeat an earlier one")
     tokens = sample["input_tokens"]
     if tokens is not None:
-        numbers = ", ".join(f"{name} {value:,}" for name, value in tokens.items())
+        numbers = ", ".join(f"{name} {tokens[name]:,}" for name in ("min", "median", "mean", "max"))
         click.echo(f"\ninput tokens: {numbers}")
     most = max((each["documents"] for each in sample["histogram"]), default=0)
     for each in sample["histogram"]:
         bar = "█" * round(_BAR * each["documents"] / most)
-        interval = f"{each['from']:,}-{each['to'] - 1:,}"
+        first, last = each["from"], each["to"] - 1
+        interval = f"{first:,}" if first == last else f"{first:,}-{last:,}"
         click.echo(f"  {interval:>15} {each['documents']:>6,} {bar}")
 
 

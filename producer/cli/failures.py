@@ -50,7 +50,7 @@ def _show(each: Failures) -> None:
     seen = _local(each.first_seen)
     if _local(each.last_seen) != seen:
         seen = f"{seen} to {_local(each.last_seen)}"
-    click.echo(f"{each.code}: {each.documents:,} documents, {seen}")
+    click.echo(f"{each.code}: {output.counted(each.documents, 'document')}, {seen}")
     for sample in each.samples:
         name = "" if sample["id"] is None else f" [{sample['id']}]"
         click.echo(f"  {sample['index']:>8}{name}  {sample['message']}")

@@ -74,7 +74,8 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def wait(job: str, timeout: float | None, quiet: bool, as_json: bool) -> int:
-    """Wait until JOB is over. Exits 0 done, 1 not done, 3 done but for some documents."""
+    """Wait until JOB is over. Exits 0 done, 1 failed, cancelled or expired, 3 done but for
+    some documents."""
     from producer.status import exit_code
 
     with output.client() as client:

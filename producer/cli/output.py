@@ -64,22 +64,32 @@ def _show(
     hint(f"warning: {message}")
 
 
-def tell_what_is_missing(opened: Client) -> None:
+def tell_what_is_missing(opened: Client, *, waiting_for: str | None = None) -> None:
+    """With `waiting_for`, a job's id, also that whoever waits may stop waiting."""
     if missing := opened.missing():
         hint(f"warning: no {' and no '.join(missing)} is alive; start them with: gistmill up")
+        if waiting_for:
+            hint(f"waiting for them; Ctrl-C is safe: {waiting_for} is kept, and goes on with them")
+
+
+def counted(number: int, noun: str) -> str:
+    """1 document, 2,000 documents."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def line(job: JobStatusView) -> str:
     """The one status line that is true."""
     counts = job.counts
-    done = counts.completed + counts.failed
-    parts = [f"{job.id} {job.status}: {done:,} of {counts.total or 0:,} documents"]
+    total = counted(counts.total or 0, "document")
+    parts = [f"{job.id} {job.status}: {counts.completed:,} of {total} done"]
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:
-        parts.append(f"{job.throughput.documents_per_second:,.4g} a second")
+        parts.append(speed(job.throughput.documents_per_second))
     if job.eta_seconds and not job.over:
         parts.append(left(job.eta_seconds))
+    if job.window and not job.over:
+        parts.append(f"runs only {job.window}")
     if job.status == JobStatus.PAUSED:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
@@ -96,6 +106,14 @@ def next_try(note: dict[str, Any]) -> str:
     """When what failed is tried again."""
     left = note["next_try_at"] - time()
     return f"next try in {duration(left)}" if left >= 1 else "trying again"
+
+
+def speed(documents_per_second: float) -> str:
+    """Three digits that say something: 0.335 documents/s, 14.8 documents/h."""
+    slow = documents_per_second < 0.01
+    number = documents_per_second * 3600 if slow else documents_per_second
+    shown = f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+    return f"{shown} documents/{'h' if slow else 's'}"
 
 
 def left(eta: Eta) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from jobs.errors import NotFound
+from jobs.states import JobStatus
 from producer import formats
 from producer.cli import output
 
@@ -37,21 +38,21 @@ def command(job: str, path: Path | None, form: str | None) -> int:
     with output.client() as client:
         found = client.job(job)
         status = found.status()
-        if path is None:
-            _print(found.results(), chosen)
-        else:
-            count = found.save(path, chosen)
-            output.hint(f"{path}: {count:,} rows of {chosen}")
+        count = found.save(path, chosen) if path else _print(found.results(), chosen)
+        if path:
+            output.hint(f"{path}: {output.counted(count, 'row')} of {chosen}")
         if not status.over:
-            output.hint(f"{found.id} is {status.status}: these are the rows stored so far")
+            output.hint(f"{output.counted(count, 'row')} so far; {found.id} is {status.status}")
+        elif status.status != JobStatus.COMPLETED:
+            output.hint(output.line(status))
     return 0
 
 
-def _print(rows: Iterable[dict[str, Any]], form: str) -> None:
+def _print(rows: Iterable[dict[str, Any]], form: str) -> int:
     try:
         # Python's own standard output would try again at exit what could not be written.
         with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
-            formats.WRITERS[form](rows, out)
+            return formats.WRITERS[form](rows, out)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -57,7 +57,7 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
     request = _request(given)
     columns = Columns(given["text_column"], given["id_column"], given["reference_column"])
     if given["lines"] and source != "-":
-        raise UsageError("--lines reads standard input; write - as the source")
+        raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
     with output.client() as client:
         if source == "-":
             documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
@@ -66,10 +66,10 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
             job = client.submit_file(request, Path(source), columns)
         if request.dry_run:
             return _show_dry_run(client, job, quiet=quiet, as_json=as_json)
-        _announce(client, job, quiet=quiet, as_json=as_json)
-        if wait is False or (wait is None and (quiet or as_json or not output.interactive())):
-            return 0
-        return watch.follow(client, job, quiet=quiet or as_json)
+        if wait is None:
+            wait = output.interactive() and not (quiet or as_json)
+        _announce(client, job, wait=wait, quiet=quiet, as_json=as_json)
+        return watch.follow(client, job, quiet=quiet or as_json) if wait else 0
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -129,15 +129,17 @@ def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> in
     return exit_code(ended)
 
 
-def _announce(client: Client, job: Job, *, quiet: bool, as_json: bool) -> None:
+def _announce(client: Client, job: Job, *, wait: bool, quiet: bool, as_json: bool) -> None:
     if quiet:
         click.echo(job.id)
-    elif as_json:
-        output.show_json(job.status().to_json())
+        return
+    status = job.status()
+    if as_json:
+        output.show_json(status.to_json())
     else:
-        total = job.status().counts.total or 0
         click.echo(job.id)
         accepted = "accepted" if job.new else "submitted before"
-        output.hint(f"{accepted}: {total:,} documents; follow it with: gistmill watch {job.id}")
-    if not quiet:
-        output.tell_what_is_missing(client)
+        total = output.counted(status.counts.total or 0, "document")
+        follow = "" if wait else f"; follow it with: gistmill watch {job.id}"
+        output.hint(f"{accepted}: {total}, model {status.model}{follow}")
+    output.tell_what_is_missing(client, waiting_for=job.id if wait else None)

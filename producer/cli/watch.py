@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from jobs.states import JobStatus
 from producer.cli import output
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from producer.client import Client, Job
     from producer.status import JobStatusView
 
-# The speed shown is that of the last seconds, so that a model's loading is soon forgotten.
+# The speed shown is that of so many seconds at least, and soon forgets a model's loading.
 _WINDOW = 30.0
 # Off a terminal there is no bar: a line each so many seconds.
 _LINE_EVERY = 30.0
@@ -46,7 +48,10 @@ def follow(client: Client, job: Job, *, quiet: bool = False) -> int:
     if quiet:
         return exit_code(job.wait())
     ended = progress(client, job)
-    output.hint(f"read it with: gistmill results {job.id}")
+    if ended.counts.failed:
+        output.hint(f"see why documents failed with: gistmill failures {job.id}")
+    if ended.counts.completed:
+        output.hint(f"read it with: gistmill results {job.id}")
     return exit_code(ended)
 
 
@@ -63,30 +68,44 @@ def progress(client: Client, job: Job, check: Callable[[], None] = lambda: None)
         raise
     output.hint(output.line(ended))
     for each in job.failures(samples=0):
-        output.hint(f"  {each.code}: {each.documents:,} documents")
+        output.hint(f"  {each.code}: {output.counted(each.documents, 'document')}")
     return ended
 
 
 class Speed:
-    """Documents a second over the last `_WINDOW` seconds of looking."""
+    """Documents a second, from one store that was seen to a later one.
+
+    Batches may take minutes and store many documents at once: time that has passed since
+    the last store says nothing yet.
+    """
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._done: int | None = None
+        self._stores: deque[tuple[float, int]] = deque()
 
     def look(self, done: int, at: float) -> float | None:
-        """None until two looks have seen progress."""
-        self._seen.append((at, done))
-        while len(self._seen) > 2 and at - self._seen[1][0] > _WINDOW:
-            self._seen.popleft()
-        then, before = self._seen[0]
-        return (done - before) / (at - then) if at > then and done > before else None
+        """None until two stores were seen, `_WINDOW` seconds apart or more.
+
+        `at` is in seconds, `done` a count of documents.
+        """
+        if self._done is not None and done != self._done:
+            self._stores.append((at, done))
+        self._done = done
+        while len(self._stores) > 2 and self._stores[-1][0] - self._stores[1][0] >= _WINDOW:
+            self._stores.popleft()
+        if not self._stores:
+            return None
+        (then, before), (now, after) = self._stores[0], self._stores[-1]
+        return (after - before) / (now - then) if now - then >= _WINDOW else None
 
 
-def describe(job: JobStatusView, speed: float | None) -> str:
-    """What stands beside the bar."""
-    parts = [job.status]
-    if speed:
-        parts.append(f"{speed:,.3g} documents/s")
+def describe(job: JobStatusView, recent: float | None) -> str:
+    """What stands beside the bar: the `recent` speed, else that since the job started."""
+    parts = [] if job.status == JobStatus.IN_PROGRESS else [job.status]
+    if recent and not job.over:
+        parts.append(output.speed(recent))
+    elif job.throughput:
+        parts.append(output.speed(job.throughput.documents_per_second))
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
     if job.note:
@@ -101,22 +120,21 @@ def describe_failures(failures: Sequence[Failures]) -> str:
 
 def _with_bar(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     columns = (
-        TextColumn("{task.fields[label]}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=None),
         TaskProgressColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}  {task.description}"),
         TextColumn("[red]{task.fields[failures]}"),
     )
-    speed = Speed()
+    speed, reasons = Speed(), partial(job.failures, samples=0)
     with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
-        status = job.status()
-        bar = progress.add_task(
-            "", total=status.counts.total or 0, label=status.name or job.id, failures=""
-        )
+        status = client.patiently(job.status)
+        # On a line of its own: beside the bar, 80 columns are too few for it.
+        progress.console.print(" ".join(filter(None, (job.id, status.name))), markup=False)
+        bar = progress.add_task("", total=status.counts.total or 0, failures="")
         while True:
             done = status.counts.completed + status.counts.failed
             text = describe(status, speed.look(done, monotonic()))
-            failures = job.failures(samples=0) if status.counts.failed else []
+            failures = client.patiently(reasons) if status.counts.failed else []
             progress.update(
                 bar, completed=done, description=text, failures=describe_failures(failures)
             )
@@ -124,12 +142,12 @@ def _with_bar(client: Client, job: Job, check: Callable[[], None]) -> JobStatusV
                 return status
             check()
             sleep(client.settings.timings.poll)
-            status = job.status()
+            status = client.patiently(job.status)
 
 
 def _with_lines(client: Client, job: Job, check: Callable[[], None]) -> JobStatusView:
     said = monotonic()
-    while not (status := job.status()).over:
+    while not (status := client.patiently(job.status)).over:
         check()
         if monotonic() - said >= _LINE_EVERY:
             said = monotonic()

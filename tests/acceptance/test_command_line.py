@@ -33,9 +33,29 @@ def source(tmp_path: Path) -> str:
         (["submit", "{source}", "--model", "lead-1", "--engine", "magic"], 2, "transformers"),
         (["submit", "{source}", "--model", "lead-1", "--dtype", "int3"], 2, "bfloat16"),
         (["submit", "{source}", "--model", "lead-1", "--shard-size", "0"], 2, "shard size"),
-        (["submit", "{source}", "--model", "lead-1", "--lines"], 2, "--lines"),
+        (["submit", "{source}", "--model", "lead-1", "--lines"], 2, "submit - --lines < {source}"),
+        (["submit", "-", "--model", "lead-1", "--lines"], 2, "it is empty, or blank lines alone"),
+        (
+            ["submit", "{source}", "--model", "lead3"],
+            2,
+            "lead3: no such model; did you mean lead-3",
+        ),
+        (["submit", "{source}", "--model", "./none"], 2, "./none: no such folder: /"),
+        (
+            ["submit", "{source}", "--model", "org/name", "--generate", "do_sampel=true"],
+            2,
+            "do_sampel: not a generation parameter that a job can set; did you mean do_sample?",
+        ),
+        (["submit", "{source}", "--model", "a/b", "--generate", "top_k=all"], 2, "(got 'all')"),
+        (
+            ["submit", "{source}", "--model", "lead-1", "--num-beams", "4"],
+            2,
+            "num_beams: lead-1 generates nothing",
+        ),
+        (["submit", "{source}", "--model", "lead-1", "--prompt", "x"], 2, "reads no prompt"),
         (["submit", "-", "--model", "lead-1"], 2, "no document"),
         (["status", "job_nowhere"], 5, "no job"),
+        (["status", ""], 2, "name a job by its id"),
         (["results", "job_nowhere"], 5, "no job"),
         (["wait", "job_nowhere"], 5, "no job"),
         (["worker", "--device", "tpu"], 2, "cuda:N"),
@@ -45,28 +65,29 @@ def source(tmp_path: Path) -> str:
 def test_one_line_and_no_traceback(
     mill: Mill, source: str, words: list[str], code: int, says: str
 ) -> None:
-    ended = mill.command(*(word.format(source=source) for word in words), expect=code)
-    assert says in ended.stderr
+    ended = mill.say(*(word.format(source=source) for word in words), expect=code)
+    assert says.format(source=source) in ended.stderr
     assert "Traceback" not in ended.stderr
     assert ended.stdout == ""
 
 
 def test_an_ambiguous_prefix(mill: Mill, source: str) -> None:
     for _ in range(2):
-        mill.command("submit", source, "--model", "lead-1", "-q")
-    assert "several" in mill.command("status", "job_", expect=2).stderr
+        mill.say("submit", source, "--model", "lead-1", "-q")
+    assert "several" in mill.say("status", "job_", expect=2).stderr
 
 
 def test_nobody_works_and_it_says_so(mill: Mill, source: str) -> None:
-    submitted = mill.command("submit", source, "--model", "lead-1")
+    submitted = mill.say("submit", source, "--model", "lead-1")
     job_id = submitted.stdout.strip()
     assert "no dispatcher and no worker" in submitted.stderr
-    assert "gistmill up" in mill.command("status", job_id).stderr
-    waited = mill.command("wait", job_id, "--timeout", "0.2", expect=124)
+    assert f"3 documents, model lead-1; follow it with: gistmill watch {job_id}" in submitted.stderr
+    assert "gistmill up" in mill.say("status", job_id).stderr
+    waited = mill.say("wait", job_id, "--timeout", "0.2", expect=124)
     assert "goes on" in waited.stderr
     partial = mill.command("results", job_id)
     assert partial.stdout == ""
-    assert "so far" in partial.stderr
+    assert f"0 rows so far; {job_id} is validating" in partial.stderr
 
 
 def test_a_database_that_is_down(mill: Mill, source: str) -> None:
@@ -102,14 +123,16 @@ def test_a_source_that_changed(mill: Mill, source: str) -> None:
     assert ended["finished_at"]
 
 
-def test_ctrl_c_on_watch_leaves_the_job(mill: Mill, source: str) -> None:
-    job_id = mill.command("submit", source, "--model", "lead-1", "-q").stdout.strip()
-    watching = mill.start("watch", "watch", job_id)
-    eventually(lambda: "gistmill up" in mill.log("watch").read_text(), "watching")
-    os.killpg(watching.pid, signal.SIGINT)
-    assert watching.wait(PATIENCE) == 130
-    assert "Traceback" not in mill.log("watch").read_text()
-    assert json.loads(mill.command("status", job_id, "--json").stdout)["status"] == "validating"
+def test_ctrl_c_while_waiting_leaves_the_job(mill: Mill, source: str) -> None:
+    waiting = mill.start("submit", "submit", source, "--model", "lead-1", "--wait")
+    eventually(lambda: "Ctrl-C is safe" in mill.log("submit").read_text(), "waiting")
+    [job_id] = mill.say("ls", "-q").stdout.split()
+    os.killpg(waiting.pid, signal.SIGINT)
+    assert waiting.wait(PATIENCE) == 130
+    said = mill.log("submit").read_text()
+    assert "follow it with" not in said
+    assert "Traceback" not in said
+    assert json.loads(mill.say("status", job_id, "--json").stdout)["status"] == "validating"
 
 
 def test_results_onto_what_can_not_be_written(mill: Mill, source: str, tmp_path: Path) -> None:
@@ -159,6 +182,20 @@ def test_one_text_needs_no_services(tmp_path: Path) -> None:
     says = "gistmill: num_beams: lead-2 generates nothing; leave it out\n"
     assert (failed.returncode, failed.stdout, failed.stderr) == (1, "", says)
     assert not (tmp_path / "home").exists()
+
+
+def test_a_reader_who_reads_nothing(mill: Mill, source: str) -> None:
+    """However little there is to read, and to whichever command."""
+    mill.command("submit", source, "--model", "lead-1", "-q")
+    script = f"{' '.join(GISTMILL)} ls --json | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(
+        ["/bin/bash", "-c", script],
+        env=mill.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_help_is_light() -> None:

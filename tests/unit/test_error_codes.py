@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Which argument of these calls is the code.
-CODE_AT = {"JobError": 0, "DocumentError": 0, "TransientError": 0, "_bad": 1, "_failed": 1}
+CODE_AT = dict.fromkeys(("JobError", "DocumentError", "TransientError", "_error"), 0)
+CODE_AT |= dict.fromkeys(("_bad", "_failed"), 1)
 
 
 def test_documented_and_raised_are_the_same() -> None:
@@ -20,20 +21,28 @@ def test_documented_and_raised_are_the_same() -> None:
     assert raised == documented
 
 
-def _codes(tree: ast.AST) -> Iterator[str]:
+def _codes(tree: ast.Module) -> Iterator[str]:
+    """What stands where a code stands, names of the module's constants among it."""
+    named = {
+        each.targets[0].id: each.value
+        for each in tree.body
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+    }
+    for node in _code_nodes(tree):
+        value = named.get(node.id) if isinstance(node, ast.Name) else node
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.value
+
+
+def _code_nodes(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             position = CODE_AT.get(node.func.id)
             if position is not None and len(node.args) > position:
-                yield from _constant(node.args[position])
+                yield node.args[position]
         if isinstance(node, ast.keyword) and node.arg == "error_code":
-            yield from _constant(node.value)
+            yield node.value
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "code":
-                    yield from _constant(value)
-
-
-def _constant(node: ast.expr) -> Iterator[str]:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield node.value
+                    yield value

@@ -155,8 +155,8 @@ def test_relative_positions_take_more_than_the_tokenizer_says(settle: Settle) ->
     [
         ("bart", {"num_beems": 3}, "did you mean num_beams?"),
         ("bart", {"lenght_penalty": 1.0}, "did you mean length_penalty?"),
-        ("bart", {"xyzzy": 3}, "xyzzy: no such generation parameter"),
-        ("bart", {"num_return_sequences": 3}, "num_return_sequences: gistmill settles this"),
+        ("bart", {"xyzzy": 3}, "xyzzy: not a generation parameter that a job can set"),
+        ("bart", {"num_return_sequences": 3}, "num_return_sequences: not a generation"),
         ("bart", {"return_dict_in_generate": True}, "return_dict_in_generate: "),
         ("bart", {"max_time": 3.0}, "max_time: "),
         ("bart", {"top_k": "three"}, "top_k: "),

@@ -133,7 +133,7 @@ def test_without_the_worker_extra(bart: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_that_is_not_there() -> None:
-    error = run("x", "--model", "./nowhere").exception
+    error = run("x", "--model", "/nowhere").exception
     assert isinstance(error, JobError)
     assert (error.code, error.exit_code) == ("model_unknown", 1)
 
