@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 
 from jobs import presence, services, settings
 from jobs.broker import Broker, make_app
@@ -97,10 +97,14 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     """Celery's own main loop. Not `celery -A`, which would put the current folder, and with
     it a user's own `worker/`, first on the path."""
 
+    def ready(**_: Any) -> None:
+        log.info("%s is ready", process.name)
+
     def drain(**_: Any) -> None:
         process.drain_file.touch()
         log.info("asked to stop; the batch in hand is finished first")
 
+    worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(drain, weak=False)
     # Where it prints, past every log, that it was asked to stop; our log says so.
     sys.__stdout__ = None  # type: ignore[misc]  # final for type checkers, None in a daemon

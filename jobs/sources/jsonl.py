@@ -99,7 +99,8 @@ def _submitted(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise NotFound(f"{path}: {error.strerror}; name a readable JSONL file, or - for standard input") from None
+        how = "name a readable JSONL file, or - for standard input"
+        raise NotFound(f"{path}: {error.strerror}; {how}") from None
 
 
 @contextmanager

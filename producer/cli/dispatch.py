@@ -1,5 +1,6 @@
 """`gistmill dispatch`: a dispatcher in the foreground, until it is stopped."""
 
+import logging
 import signal
 import threading
 
@@ -7,6 +8,8 @@ import click
 
 from jobs import logs
 from producer.cli import output
+
+log = logging.getLogger("gistmill.dispatch")
 
 
 @click.command(
@@ -28,5 +31,6 @@ def command() -> int:
         timings = client.settings.timings
         me = presence.of_this_process("dispatcher")
         with presence.Announcer(client.database, me, timings.heartbeat):
+            log.info("%s is ready", me.name)
             dispatch.run(client.database, client.broker, timings, stop)
     return 0
