@@ -84,7 +84,7 @@ def test_failures_and_retry_of_one_error_code(running: Mill) -> None:
 
     shown = running.say("failures", job_id).stdout
     assert shown.index("invalid_json: 2 documents") < shown.index("missing_text: 1 document,")
-    assert "document 1: not JSON" in shown
+    assert "line 2: not JSON" in shown
     found = _json(running, "failures", job_id, "--samples", "1")
     assert [(each["code"], each["documents"]) for each in found] == [
         ("invalid_json", 2),
@@ -104,7 +104,7 @@ def test_failures_and_retry_of_one_error_code(running: Mill) -> None:
 
 def test_a_job_of_which_nothing_could_be_done(running: Mill) -> None:
     job_id = _submit(running, "no json\nnor this\n")
-    why = "no_document_done: every document failed; document 0: not JSON (Expecting value)"
+    why = "no_document_done: every document failed; line 1: not JSON (Expecting value)"
     watched = running.say("watch", job_id, expect=1).stderr
     assert f"{job_id} failed: 0 of 2 documents done, 2 failed" in watched
     assert why in watched
