@@ -30,6 +30,9 @@ from jobs.services.places import Places
 from jobs.settings import Settings
 
 _LOOK = 0.05
+# The services take the clients' lock for a moment to see whether it is free, which one look may
+# mistake for a client that has it.
+_LOOKS = 5
 # A services process that ends at once, so many times in a row, will not come up.
 _STARTS = 3
 # So that one that ends at once is not started many times a second.
@@ -123,11 +126,11 @@ def wait_stopped(home: Path, timeout: float) -> bool:
     """Wait until the services of `home` are gone; False where somebody else holds them."""
     here = places.of(home)
     ends = monotonic() + timeout
-    while monotonic() < ends:
+    held = 0  # so many looks in a row
+    while monotonic() < ends and held < _LOOKS:
         if locks.is_free(here.supervisor_lock):
             return True
-        if locks.is_shared(here.clients_lock):
-            return False
+        held = held + 1 if locks.is_shared(here.clients_lock) else 0
         sleep(_LOOK)
     return False
 

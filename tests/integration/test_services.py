@@ -150,7 +150,7 @@ def test_a_home_that_no_socket_can_lie_in(
     assert broker.queue_length() == 0
     broker.close()
     copy = shutil.copytree(Path(migrations.__file__).parent, deep / "migrations")
-    monkeypatch.setattr("jobs.database._migrations", lambda: str(copy))
+    monkeypatch.setattr("jobs.database._MIGRATIONS", copy)
     database = Database(held.database_url)
     database.migrate()
     assert database.revision()
