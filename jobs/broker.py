@@ -68,7 +68,8 @@ def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Cele
 class BrokerHealth:
     """A Redis as it is set up."""
 
-    version: str
+    server: str
+    """Its name and version."""
     eviction: str | None
     """Its `maxmemory-policy`; None where it does not say."""
     address: str
@@ -106,7 +107,7 @@ class Broker:
             channel: Any = connection.default_channel
             client = channel.client
             return BrokerHealth(
-                version=str(client.info("server")["redis_version"]),
+                server=_server(client),
                 eviction=_eviction(client),
                 address=connection.as_uri(),
                 encrypted=bool(connection.ssl) or self._url.startswith("rediss"),
@@ -130,6 +131,14 @@ class Broker:
                 ignore_result=True,
                 retry=False,
             )
+
+
+def _server(client: Any) -> str:
+    """Valkey tells its clients a version of Redis beside its own."""
+    info = client.info("server")
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
 
 
 def _eviction(client: Any) -> str | None:

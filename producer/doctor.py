@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(database: Database, broker: Broker, timings: Timings) -> list[Finding]:
-    return [*_broker(broker), *_database(database, timings)]
+    return [*_database(database, timings), *_broker(broker)]
 
 
 def _database(database: Database, timings: Timings) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def _broker(broker: Broker) -> Iterator[Finding]:
         do = "start it, or set GISTMILL_BROKER_URL; jobs are accepted, and run once it is back"
         yield Finding("broker", "failed", str(error), do)
         return
-    says = f"Redis {health.version} at {health.address}"
+    says = f"{health.server} at {health.address}"
     if health.eviction not in (None, "noeviction"):
         policy = f"{says} may throw messages away: maxmemory-policy is {health.eviction}"
         yield Finding("broker", "warning", policy, "set maxmemory-policy noeviction")
@@ -97,13 +97,17 @@ def _one(each: Seen) -> Finding:
     device = f" on {who.device}" if who.device else ""
     says = (
         f"{who.name}{device}, version {who.version}, seen {each.seconds_ago:.0f} s ago, "
-        f"clock {each.clock_ahead:+.1f} s"
+        f"clock {_signed(each.clock_ahead)} s"
     )
     if who.version != ours:
         return Finding(who.role, "warning", f"{says}; here is {ours}", "install one version")
     if abs(each.clock_ahead) > _CLOCK_AHEAD:
         return Finding(who.role, "warning", says, f"set the clock of {who.host} (NTP)")
     return Finding(who.role, "ok", says)
+
+
+def _signed(seconds: float) -> str:
+    return f"{round(seconds, 1) + 0.0:+.1f}"  # and no -0.0
 
 
 def _progress(waiting: Backlog, seen: list[Seen], timings: Timings) -> Finding:
