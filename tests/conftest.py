@@ -18,7 +18,7 @@ from jobs.broker import Broker
 from jobs.database import Database
 from jobs.services import Endpoints
 from jobs.settings import Settings, Timings
-from tests.mill import Mill
+from tests.mill import Mill, eventually
 
 # Short enough that a test sees a lease run out, long enough for a busy machine of two cores.
 TIMINGS = Timings(
@@ -121,6 +121,9 @@ def running(
         started = Mill(configured, folder)
         started.dispatcher()
         started.worker()
+        for name in ("dispatcher", "worker"):
+            log = started.log(name)
+            eventually(lambda log=log: "is ready" in log.read_text(), name)  # type: ignore[misc]
         yield started
         started.stop()
         print(started.logs())
