@@ -16,9 +16,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from jobs import messages
-from jobs.errors import BrokerUnreachable
+from jobs.errors import BrokerUnreachable, UsageError
 from jobs.settings import Timings
 
+_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 _SOCKET_SECONDS = 10
 _CONNECT_SECONDS = 5
 # A child that loads slowly is not a child that failed to start.
@@ -83,6 +84,8 @@ class Broker:
     """Sends messages and counts those that wait. Connects when first asked."""
 
     def __init__(self, url: str, timings: Timings) -> None:
+        """Raises UsageError for what is not the URL of a Redis."""
+        _check(url)
         self._url = url
         self._app = make_app(url, timings)
 
@@ -131,6 +134,20 @@ class Broker:
                 ignore_result=True,
                 retry=False,
             )
+
+
+def _check(url: str) -> None:
+    """Its value is never said: a password may stand in it."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in _SCHEMES and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise UsageError(
+            "broker_url is not a URL of Redis; write redis://:password@host:6379/0 or rediss://, "
+            "with / # @ in the password percent-encoded (`gistmill config` shows where it stands)"
+        )
 
 
 def _server(client: Any) -> str:

@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import (
+    DeadlockDetected,
+    SerializationFailure,
+    UndefinedColumn,
+    UndefinedTable,
+)
 from sqlalchemy import Connection, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
@@ -33,9 +38,10 @@ class Database:
     def __init__(self, url: str, *, connections: int = 4) -> None:
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter for a port that is no number
             raise UsageError(
-                "database_url is not a URL; write postgresql://user@host/name "
+                "database_url is not a URL; write postgresql://user@host/name, with / # @ in a "
+                "password percent-encoded "
                 "(`gistmill config` shows where it stands)"
             ) from None
         if parsed.get_backend_name() not in ("postgresql", "postgres"):
@@ -66,6 +72,10 @@ class Database:
                 yield transaction
         except DBAPIError as error:
             if isinstance(error, OperationalError) or error.connection_invalidated:
+                if isinstance(error.orig, DeadlockDetected | SerializationFailure):
+                    raise DatabaseUnreachable(
+                        f"the database at {self.where} put another transaction first; try again"
+                    ) from error
                 raise DatabaseUnreachable(
                     f"the database at {self.where} does not answer: {_first_line(error)}"
                 ) from error

@@ -21,7 +21,7 @@ from jobs import model_names, parameters, services, settings
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
-from jobs.errors import BrokerUnreachable, DatabaseUnreachable, NotAllowed, WaitTimeout
+from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, WaitTimeout
 from jobs.job import SHARD_SIZE
 from jobs.services import Endpoints
 from jobs.settings import Settings
@@ -34,6 +34,7 @@ from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
     Request,
+    check_priority,
     from_python,
     submit_documents,
     submit_file,
@@ -157,8 +158,8 @@ class Client:
     def _accepted(self, accepted: Accepted) -> "Job":
         try:
             dispatch.fill(self.database, self.broker, self.settings.timings)
-        except BrokerUnreachable as error:
-            message = f"{error}; the job is accepted and runs once Redis is back"
+        except Unreachable as error:
+            message = f"{error}; the job is accepted and runs once it is back"
             warnings.warn(NobodyWorks(message), stacklevel=4)
         return Job(self, accepted.job_id, new=accepted.new)
 
@@ -289,6 +290,7 @@ class Job:
 
     def set_priority(self, priority: int) -> None:
         """Jobs of a higher priority go first. Raises NotAllowed where it is over."""
+        check_priority(priority)
         self._ask(partial(control.set_priority, priority=priority), "there is nothing left to do")
 
     def retry(self, error: str | None = None) -> Retried:
@@ -312,7 +314,10 @@ class Job:
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:
-    return times.deadline(given, datetime.now(UTC)) if isinstance(given, str) else given
+    if given is None:
+        return None
+    now = datetime.now(UTC)
+    return times.deadline(given, now) if isinstance(given, str) else times.to_come(given, now)
 
 
 def _close(database: Database, broker: Broker, endpoints: Endpoints) -> None:

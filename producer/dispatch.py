@@ -14,7 +14,7 @@ from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
 from jobs.settings import Timings
-from jobs.store import control, endings, locks, shards, validations, workers
+from jobs.store import control, endings, fairness, locks, shards, validations, workers
 from jobs.store.endings import Closed
 from jobs.windows import RunWindow
 
@@ -60,6 +60,7 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
         shards.cancel_unstarted_of_ending(tx)
         turn.closed = endings.close_finished(tx)
         _turn_windows(tx)
+        fairness.lift_shut(tx)
         workers.forget_the_gone(tx)
         if waiting is not None:
             _choose(tx, turn, waiting, timings)

@@ -7,6 +7,7 @@ is down is left out.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from time import sleep
 from typing import Literal
 
 from jobs.broker import Broker, BrokerHealth
@@ -19,6 +20,8 @@ from jobs.store.workers import Seen
 
 # Leases are measured by the database's clock; a worker's own only dates its log.
 _CLOCK_AHEAD = 5.0
+# Nobody works only if so many looks, a dispatcher's turn apart, see nobody.
+_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,29 @@ def _database(database: Database, timings: Timings) -> Iterator[Finding]:
         yield Finding("migrations", "ok", f"at {head}, the newest")
     try:
         with database.transaction() as tx:
-            seen, waiting = workers.seen(tx, timings.alive), backlog.look(tx)
+            seen = workers.seen(tx, timings.alive)
+        waiting = _backlog(database, timings)
     except NotMigrated:
         return
     yield from _alive(seen)
     yield _progress(waiting, seen, timings)
+
+
+def _backlog(database: Database, timings: Timings) -> Backlog:
+    """Looks again where nobody seems to work: between two shards, and when a job was just
+    resumed or its window has just opened, nobody does for a moment."""
+    for _ in range(_LOOKS):
+        with database.transaction() as tx:
+            found = backlog.look(tx)
+        if not _is_stuck(found, timings):
+            break
+        sleep(timings.dispatch_interval)
+    return found
+
+
+def _is_stuck(found: Backlog, timings: Timings) -> bool:
+    waits = found.validating + found.waiting > 0 and not found.running
+    return waits and found.oldest >= timings.resend_after + timings.lease
 
 
 def _broker(broker: Broker) -> Iterator[Finding]:
@@ -111,15 +132,13 @@ def _signed(seconds: float) -> str:
 
 
 def _progress(waiting: Backlog, seen: list[Seen], timings: Timings) -> Finding:
-    work = waiting.validating + waiting.waiting
     says = (
         f"{waiting.validating:,} job(s) to validate, {waiting.waiting:,} shard(s) waiting, "
         f"{waiting.running:,} running"
     )
-    patience = timings.resend_after + timings.lease
-    if not work or waiting.running or waiting.oldest < patience:
+    if not _is_stuck(waiting, timings):
         return Finding("queue", "ok", says)
-    says = f"{says}; nothing has moved for {waiting.oldest:.0f} s"
+    says = f"{says}: work, and no progress"
     if not any(each.presence.role == "worker" for each in seen):
         return Finding("queue", "failed", says, "start a worker: gistmill worker")
     return Finding("queue", "failed", says, "read the workers' logs, and start them again")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from math import ceil, floor, sqrt
 
+from jobs.errors import UsageError
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord, Pace
 from jobs.windows import RunWindow
@@ -47,12 +48,16 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
     shards_left = max(1, ceil(pending / job.shard_size))
     at_once = min(pace.running or workers, shards_left)
     seconds = pending * a_document / at_once
+    try:
+        window = None if job.run_window is None else RunWindow.parse(job.run_window)
+    except UsageError:  # a time zone that only the submitter's machine knows
+        return None
     spread = _spread(pace, a_document)
     # Several workers do not end together: the last one may begin a whole shard late.
     tail = job.shard_size * a_document / 2 if at_once > 1 else 0.0
     return Eta(
-        low=floor(_from_now(job, pace, seconds * (1 - spread))),
-        high=ceil(_from_now(job, pace, seconds * (1 + spread) + tail) + _CLOSING),
+        low=floor(_from_now(window, pace, seconds * (1 - spread))),
+        high=ceil(_from_now(window, pace, seconds * (1 + spread) + tail) + _CLOSING),
     )
 
 
@@ -64,9 +69,9 @@ def _spread(pace: Pace, a_document: float) -> float:
     return min(_WIDEST, _NARROWEST + _ERRORS * error)
 
 
-def _from_now(job: JobRecord, pace: Pace, seconds: float) -> float:
-    if job.run_window is None or seconds > _LONGEST:
+def _from_now(window: RunWindow | None, pace: Pace, seconds: float) -> float:
+    if window is None or seconds > _LONGEST:
         return seconds
     now = pace.at.astimezone(UTC)
-    ends = RunWindow.parse(job.run_window).after(now, seconds)
+    ends = window.after(now, seconds)
     return (ends - now).total_seconds()

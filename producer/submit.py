@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from jobs import model_names
 from jobs.database import Database, Transaction
-from jobs.documents import Columns, Document, from_mapping, from_text
+from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
@@ -25,6 +25,7 @@ from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
 
 _MOST_PRIORITY = 1000
+_LARGEST_SHARD = 1_000_000
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -52,22 +53,36 @@ class Request:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        self._check_texts()
         _one_of("engine", self.engine, get_args(Engine))
         _one_of("dtype", self.dtype, get_args(Dtype))
-        if self.shard_size < 1:
-            raise UsageError(f"shard size {self.shard_size}: must be at least 1 document")
+        if not _is_whole(self.shard_size) or not 1 <= self.shard_size <= _LARGEST_SHARD:
+            how = f"write a whole number from 1 to {_LARGEST_SHARD:,}"
+            raise UsageError(f"shard size {self.shard_size!r}: {how}")
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
         if model_names.is_lead(self.model):
             refuse_for_lead(self.model, self.parameters, self.prompt)
-        if abs(self.priority) > _MOST_PRIORITY:
-            raise UsageError(
-                f"priority {self.priority}: write -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
-            )
+        check_priority(self.priority)
         if self.fair_by is not None and self.fair_by not in self.labels:
             raise UsageError(f"fair by {self.fair_by!r}: give the job that label too")
-        if self.max_error_rate is not None and not 0 <= self.max_error_rate < 1:
-            raise UsageError(f"max error rate {self.max_error_rate}: write 0.2 for one in five")
+        rate = self.max_error_rate
+        if rate is not None and not (isinstance(rate, int | float) and 0 <= rate < 1):
+            raise UsageError(f"max error rate {rate!r}: write 0.2 for one in five")
+
+    def _check_texts(self) -> None:
+        texts: dict[str, object] = {
+            "model": self.model,
+            "name": self.name,
+            "prompt": self.prompt,
+            "idempotency key": self.idempotency_key,
+        }
+        if not isinstance(self.labels, Mapping):
+            raise UsageError("labels: give a mapping of keys to values")
+        texts |= {f"label {key!r}": key for key in self.labels}
+        texts |= {f"label {key}": value for key, value in self.labels.items()}
+        for name, value in texts.items():
+            _check_text(name, value, needed=name == "model" or name.startswith("label"))
 
     def new_job(self, source: dict[str, Any]) -> NewJob:
         window = self.window
@@ -129,6 +144,8 @@ def submit_file(database: Database, request: Request, path: Path, columns: Colum
 
     Raises NotFound where the file can not be read, UsageError where it has no document.
     """
+    for column in (columns.text, columns.id, columns.reference):
+        _check_text("column", column, needed=False)
     source = jsonl.describe(path, columns)
     content = request.content()
     # When it was written says nothing of what is in it.
@@ -223,6 +240,26 @@ def _finish(tx: Transaction, job_id: str, total: int, source: str, content: Cont
     if not total:
         raise UsageError(f"{source} holds no document; it is empty, or blank lines alone")
     jobs.finish_adding(tx, job_id, total, content.sha256())
+
+
+def check_priority(value: int) -> None:
+    """Raises UsageError."""
+    if not _is_whole(value) or abs(value) > _MOST_PRIORITY:
+        how = f"write a whole number from -{_MOST_PRIORITY} to {_MOST_PRIORITY}"
+        raise UsageError(f"priority {value!r}: {how}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_text(name: str, value: object, *, needed: bool) -> None:
+    if value is None and not needed:
+        return
+    if not isinstance(value, str):
+        raise UsageError(f"{name}: {value!r} is not a text")
+    if storable(value) != value:
+        raise UsageError(f"{storable(name)}: holds NUL or is not UTF-8; SQL can not keep it")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

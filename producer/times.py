@@ -43,26 +43,43 @@ def deadline(text: str, now: datetime) -> datetime:
     `now` is aware. Raises UsageError for what is none of these, or is not to come.
     """
     try:
-        moment = _moment(text.strip(), now)
+        moment = _utc(_moment(text.strip(), now))
     except (ValueError, OverflowError):
         how = "write it as 8h, 07:00, 2026-11-25T07:00 or 2026-11-25T07:00+01:00"
         raise UsageError(f"deadline {text!r}: {how}") from None
-    if moment <= now:
-        over = f"{moment:%Y-%m-%d %H:%M:%S} UTC is over; give a time to come"
-        raise UsageError(f"deadline {text!r}: {over}")
+    _refuse_past(moment, now, text)
     return moment
 
 
+def to_come(moment: datetime, now: datetime) -> datetime:
+    """`moment` in UTC, by this machine's time zone where it names none.
+
+    Raises UsageError where it is not after `now`.
+    """
+    found = _utc(moment)
+    _refuse_past(found, now, str(moment))
+    return found
+
+
+def _refuse_past(moment: datetime, now: datetime, given: str) -> None:
+    if moment <= now:
+        over = f"{moment:%Y-%m-%d %H:%M:%S} UTC is over; give a time to come"
+        raise UsageError(f"deadline {given!r}: {over}")
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else _from_local(moment)
+
+
 def _moment(text: str, now: datetime) -> datetime:
-    """In UTC. Raises ValueError or OverflowError where `text` is no time."""
+    """Aware, or local. Raises ValueError or OverflowError where `text` is no time."""
     if _DURATION.fullmatch(text):
         return now.astimezone(UTC) + timedelta(seconds=duration(text))
     if _CLOCK.fullmatch(text):
         return _next(text, now)
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else _from_local(moment)
+    return datetime.fromisoformat(text)
 
 
 def _next(text: str, now: datetime) -> datetime:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Double, cast, func, or_, select
+from sqlalchemy import Double, and_, cast, func, or_, select
 
 from jobs.database import Transaction
 from jobs.states import SHARD_LEASABLE, JobStatus, ShardState
-from jobs.store import clock
+from jobs.store import clock, hours
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 
@@ -25,14 +25,13 @@ class Backlog:
 
 
 def look(tx: Transaction) -> Backlog:
-    open_now = or_(
-        jobs.c.run_window.is_(None),
-        clock.now().between(jobs.c.opens_at, jobs.c.closes_at),
+    in_progress = and_(
+        jobs.c.status == JobStatus.IN_PROGRESS, jobs.c.error.is_(None), hours.are_open()
     )
-    in_progress = (jobs.c.status == JobStatus.IN_PROGRESS) & jobs.c.error.is_(None) & open_now
+    due = or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
     of_shards = tx.execute(
         select(
-            func.count().filter(shards.c.state.in_(SHARD_LEASABLE), in_progress),
+            func.count().filter(shards.c.state.in_(SHARD_LEASABLE), in_progress, due),
             func.count().filter(shards.c.state == ShardState.RUNNING),
         )
         .select_from(shards)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, func, null, select, update
 
 from jobs.database import Transaction
+from jobs.documents import storable
 from jobs.states import (
     JOB_CANCELS,
     JOB_OVER,
@@ -26,7 +27,16 @@ from jobs.store import clock, endings, fairness, shards
 from jobs.tables import SUMMARY_FAILED, jobs, summaries
 from jobs.tables import shards as shard_table
 
-_REOPENED = {"error": None, "finished_at": None, "deaths": 0, "tries": 0, "queued_at": None}
+_REOPENED = {
+    "error": None,
+    "finished_at": None,
+    "deaths": 0,
+    "tries": 0,
+    "queued_at": None,
+    "leased_by": None,
+    "leased_until": None,
+    "next_attempt_at": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +72,12 @@ def resume(tx: Transaction, job_id: str) -> bool:
         fairness.join(tx, job_id)
         return True
     stopped = and_(
-        jobs.c.status.in_(JOB_RETRIES.sources),
+        jobs.c.status == JobStatus.FAILED,
         jobs.c.error["code"].astext == endings.TOO_MANY_FAILURES,
     )
     status = JOB_RETRIES.target
-    if not _change(tx, job_id, stopped, status=status, max_error_rate=None, **_REOPENED):
+    again = {"status": status, "max_error_rate": None, "deadline": _deadline_to_come()}
+    if not _change(tx, job_id, stopped, **again, **_REOPENED):
         return False
     shards.take_up_cancelled(tx, job_id)
     fairness.join(tx, job_id)
@@ -83,9 +94,10 @@ def retry(tx: Transaction, job_id: str, code: str | None) -> Retried | None:
     over = and_(jobs.c.id == job_id, jobs.c.status.in_(JOB_RETRIES.sources), ~jobs.c.dry_run)
     if tx.execute(select(jobs.c.id).where(over).with_for_update()).one_or_none() is None:
         return None
-    retried = Retried(_forget_failed(tx, job_id, code), shards.take_up_cancelled(tx, job_id))
+    # In this order: what is cut off is counted while its shard still says so.
+    unfinished = shards.take_up_cancelled(tx, job_id)
+    retried = Retried(_forget_failed(tx, job_id, code), unfinished)
     if retried.failed or retried.unfinished:
-        passed = jobs.c.deadline <= clock.now()
         _change(
             tx,
             job_id,
@@ -94,18 +106,23 @@ def retry(tx: Transaction, job_id: str, code: str | None) -> Retried | None:
                 (jobs.c.parameters.is_(None), JOB_VALIDATES_AGAIN.target.value),
                 else_=JOB_RETRIES.target.value,
             ),
-            deadline=case((passed, null()), else_=jobs.c.deadline),
+            deadline=_deadline_to_come(),
             **_REOPENED,
         )
         fairness.join(tx, job_id)
     return retried
 
 
+def _deadline_to_come() -> ColumnElement[Any]:
+    """A deadline that has passed no longer holds."""
+    return case((jobs.c.deadline <= clock.now(), null()), else_=jobs.c.deadline)
+
+
 def _forget_failed(tx: Transaction, job_id: str, code: str | None) -> int:
     """Delete failed rows and lower the counts of their shards, which wait again."""
     failed = and_(summaries.c.job_id == job_id, SUMMARY_FAILED)
     if code is not None:
-        failed = and_(failed, summaries.c.error_code == code)
+        failed = and_(failed, summaries.c.error_code == storable(code))
     counted = (
         select(
             shard_table.c.id,

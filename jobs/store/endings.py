@@ -87,7 +87,7 @@ def end_failing(tx: Transaction) -> list[str]:
     )
     ending = (
         update(jobs)
-        .where(jobs.c.id == failing.c.id)
+        .where(jobs.c.id == failing.c.id, _goes_on())
         .values(error=_error(TOO_MANY_FAILURES, text))
         .returning(jobs.c.id)
     )

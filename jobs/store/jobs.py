@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Double, Select, case, cast, func, insert, select, true, update
 
 from jobs.database import Transaction
+from jobs.documents import storable
 from jobs.errors import NotFound, UsageError
 from jobs.job import NewJob
 from jobs.states import JOB_OVER, JobStatus, ShardState
@@ -134,6 +135,8 @@ def find(tx: Transaction, prefix: str) -> str:
     """The id that `prefix` begins. Raises NotFound, and UsageError where several fit."""
     if not prefix.strip():
         raise UsageError("name a job by its id, or how that begins; `gistmill ls` lists them")
+    if storable(prefix) != prefix:
+        raise NotFound(f"no job {storable(prefix)!r}; `gistmill ls` lists them")
     wanted = prefix if prefix.startswith("job_") else f"job_{prefix}"
     fits = jobs.c.id.startswith(wanted, autoescape=True)
     found = list(tx.execute(select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(3)).scalars())

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Double,
     Integer,
     Subquery,
     and_,
@@ -41,7 +42,7 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, fairness, notes, summaries
+from jobs.store import clock, fairness, hours, notes, summaries
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
@@ -109,13 +110,14 @@ def return_expired(tx: Transaction) -> int:
 
 def cancel_unstarted_of_ending(tx: Transaction) -> int:
     """Give up what is left of jobs that an error or a user has ended."""
-    ending = select(jobs.c.id).where(
-        or_(
-            and_(jobs.c.status.in_(JOB_UNFINISHED), _has_error()),
-            jobs.c.status == JobStatus.CANCELLING,
-        )
+    ending = or_(
+        and_(jobs.c.status.in_(JOB_UNFINISHED), _has_error()),
+        jobs.c.status == JobStatus.CANCELLING,
     )
-    return tx.execute(_cancel(shards.c.job_id.in_(ending))).rowcount
+    # The job before its shards, as whoever cancels one locks them; who holds one now does it.
+    free = select(jobs.c.id).where(ending).with_for_update(skip_locked=True)
+    found = list(tx.execute(free).scalars())
+    return tx.execute(_cancel(shards.c.job_id.in_(found))).rowcount if found else 0
 
 
 def cancel_unstarted(tx: Transaction, job_id: str) -> int:
@@ -141,13 +143,17 @@ def take_up_cancelled(tx: Transaction, job_id: str) -> int:
 def take_up_failed(tx: Transaction, counted: Subquery) -> None:
     """Make shards wait again, their counts lower by `counted` (id, failed, input_tokens,
     output_tokens): rows that are deleted in the same transaction."""
-    lower = {
+    lower: dict[str, Any] = {
         name: shards.c[name] - counted.c[name]
         for name in ("failed", "input_tokens", "output_tokens")
     }
+    # What they took is forgotten with them, or a forecast would put it down to the others.
+    kept = 1.0 - counted.c.failed / cast(shards.c.completed + shards.c.failed, Double)
+    lower["busy_seconds"] = shards.c.busy_seconds * kept
+    waiting = [*SHARD_RETRIES.sources, ShardState.PENDING]
     tx.execute(
         update(shards)
-        .where(shards.c.id == counted.c.id, shards.c.state.in_(SHARD_RETRIES.sources))
+        .where(shards.c.id == counted.c.id, shards.c.state.in_(waiting))
         .values(**lower, **_AGAIN)
     )
 
@@ -326,12 +332,7 @@ def _has_error() -> ColumnElement[bool]:
 
 
 def _workable() -> ColumnElement[bool]:
-    shut = or_(clock.now() < jobs.c.opens_at, jobs.c.closes_at <= clock.now())
-    return and_(
-        jobs.c.status == JobStatus.IN_PROGRESS,
-        ~_has_error(),
-        or_(jobs.c.run_window.is_(None), ~shut),
-    )
+    return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error(), hours.are_open())
 
 
 def _due() -> ColumnElement[bool]:

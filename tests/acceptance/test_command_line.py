@@ -25,6 +25,10 @@ def source(tmp_path: Path) -> str:
         (["submit", "{source}", "--model", "lead-1", "--generate", "num_beams=3"], 2, "num_beams"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "top_p=NaN"], 2, "top_p: nan"),
         (["submit", "{source}", "--model", "lead-1", "--num-beams", "0"], 2, "num_beams"),
+        (["submit", "{source}", "--model", "lead-1", "--name", "\udcff"], 2, "name: holds NUL"),
+        (["submit", "{source}", "--model", "lead-1", "--label", "a=\udcff"], 2, "label a: holds"),
+        (["submit", "{source}", "--model", "lead-1", "--shard-size", "9" * 11], 2, "1,000,000"),
+        (["status", "\udcff"], 5, "no job"),
         (
             ["submit", "{source}", "--model", "lead-1", "--min-length", "9", "--max-length", "5"],
             2,
@@ -98,6 +102,22 @@ def test_a_database_that_is_down(mill: Mill, source: str) -> None:
     assert "127.0.0.1:1" in ended.stderr
     assert "secret" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("GISTMILL_BROKER_URL", "redis://:s3c/ret@127.0.0.1:6379/0"),
+        ("GISTMILL_BROKER_URL", "amqp://s3c/ret@127.0.0.1"),
+        ("GISTMILL_DATABASE_URL", "postgresql://u:s3c/ret@h:port/db"),
+    ],
+)
+def test_a_bad_url_is_told_without_its_password(mill: Mill, name: str, url: str) -> None:
+    changed = {name.removeprefix("GISTMILL_").lower(): url}
+    mill.settings = mill.settings.model_copy(update=changed)
+    said = mill.command("doctor", expect=2).stderr
+    assert "percent-encoded" in said
+    assert "s3c" not in said
 
 
 def test_a_broker_that_is_down(mill: Mill, source: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_every_example_but_those_that_run_for_ever(shell: Shell) -> None:
     mill.dispatcher()
     mill.worker()
     over = shell.type("gistmill submit papers.jsonl --model lead-1 -q").strip()
-    hours = "00:00-00:01 Pacific/Kiritimati"
+    opens = datetime.now(UTC) + timedelta(hours=12)
+    hours = f"{opens:%H:%M}-{opens + timedelta(minutes=1):%H:%M} UTC"
     waiting = shell.type(
         f'gistmill submit papers.jsonl --model lead-1 -q --window "{hours}"'
     ).strip()
@@ -95,6 +97,7 @@ def test_every_example_but_those_that_run_for_ever(shell: Shell) -> None:
                 line = "gistmill completion zsh"
             refused = name == "text" and NEEDS_A_HUB in line
             shell.type(line, expect=1 if refused else ENDS.get(name, 0), job=over)
+            mill.command("wait", over, "-q", expect=3)  # where it was retried
 
 
 def test_every_example_of_migrate(shell: Shell) -> None:

@@ -1,17 +1,21 @@
 """Fairness between groups of jobs, in the order in which shards are leased."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import shards, validations
+from jobs.store import fairness, shards, validations
+from jobs.tables import jobs
 from producer.submit import Request, from_python, submit_documents
 from tests.mill import sentences
 
+DAY = timedelta(days=1)
 KEY = ModelKey("lead-1", "1", "lead", None)
 
 Submit = Callable[..., str]
@@ -70,6 +74,26 @@ def test_who_comes_back_has_saved_nothing_up(database: Database, submit: Submit)
     assert [served(database) for _ in range(4)] == [ann] * 4
     bob = submit("bob", 8)
     assert sorted(served(database) for _ in range(4)) == sorted([ann, ann, bob, bob])
+
+
+def test_a_shut_window_saves_nothing_up(database: Database, submit: Submit) -> None:
+    """Nor does it let a third one in below those who work."""
+    bob = submit("bob", 8)
+    ann = submit("ann", 4)
+    with database.transaction() as tx:
+        now = datetime.now(UTC)
+        tx.execute(
+            update(jobs)
+            .where(jobs.c.id == ann)
+            .values(run_window="x", opens_at=now + DAY, closes_at=now + 2 * DAY)
+        )
+    assert [served(database) for _ in range(4)] == [bob] * 4
+    carl = submit("carl", 2)
+    assert sorted([served(database), served(database)]) == sorted([bob, carl])
+    with database.transaction() as tx:
+        fairness.lift_shut(tx)
+        tx.execute(update(jobs).where(jobs.c.id == ann).values(opens_at=now - DAY))
+    assert [served(database) for _ in range(3)].count(ann) == 1
 
 
 def test_priority_comes_before_fairness(database: Database, submit: Submit) -> None:

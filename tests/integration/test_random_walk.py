@@ -103,6 +103,20 @@ class Walk(RuleBasedStateMachine):
             if stored and not done and not shards.job_goes_on(tx, shard.job_id):
                 shards.hand_back(tx, shard)
 
+    @rule(code=st.sampled_from([None, *CODES]), most=st.integers(1, 6))
+    def work(self, code: str | None, most: int) -> None:
+        """A worker that does its job: whole shards, the second document of each failing."""
+        for _ in range(most):
+            with self.step() as tx:
+                shard = shards.lease_next(tx, KEY, "c", 60)
+                if shard is None:
+                    return
+                indexes = range(shard.start, shard.stop)
+                rows = [_row(index, code if index % 2 else None) for index in indexes]
+                assert shards.store(
+                    tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=0.1
+                )
+
     @rule(which=st.integers(0, 3))
     def hand_back(self, which: int) -> None:
         if self.leases:
@@ -148,7 +162,11 @@ class Walk(RuleBasedStateMachine):
         again = [*way(states.JOB_RETRIES), *way(states.JOB_VALIDATES_AGAIN)]
         for job_id in self.jobs:
             with self.step(*again) as tx:
-                control.retry(tx, job_id, code)
+                retried = control.retry(tx, job_id, code)
+                job = jobs.get(tx, job_id)
+                if retried is not None and code is None and job.status not in JOB_OVER:
+                    left = (job.total or 0) - job.completed - job.failed
+                    assert retried.failed + retried.unfinished == left
 
     @invariant()
     def counts_are_those_of_the_rows(self) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import UsageError
-from producer.times import deadline, duration
+from producer.times import deadline, duration, to_come
 
 NOW = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)  # 21:30 in Berlin
 UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -156,3 +156,10 @@ def test_a_deadline_that_is_over_is_refused(text: str) -> None:
 def test_a_bare_time_is_shown_within_a_day_or_so(clock: dt.time, now: datetime) -> None:
     found = deadline(f"{clock:%H:%M}", now)
     assert now < found <= now + timedelta(hours=25)
+
+
+def test_a_moment_from_python() -> None:
+    now = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)
+    assert to_come(now + timedelta(hours=1), now) == now + timedelta(hours=1)
+    with pytest.raises(UsageError, match="is over"):
+        to_come(datetime(2000, 1, 1), now)
