@@ -4,8 +4,10 @@ import logging
 import os
 from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.signals import setup_logging
+from celery.worker.request import Request as CeleryRequest
+from kombu.transport import virtual
 
 from jobs import logs, messages
 from jobs.errors import GistmillError
@@ -22,13 +24,37 @@ def _log_as_we_do(**_: Any) -> None:
     logs.configure()
 
 
-@shared_task(name=messages.VALIDATE)
+class Request(CeleryRequest):
+    """A message in the parent's hands, which takes it well that Redis is away when it is done.
+
+    kombu 5.7 keeps a message whose acknowledgement failed among those in hand. With a
+    prefetch of one the worker then never asks for another, and so never finds out that its
+    connection is gone. That Redis delivers the message again does no harm.
+    """
+
+    def acknowledge(self) -> None:
+        if self.acknowledged:
+            return
+        try:
+            self.message.ack()
+        except self.connection_errors as error:  # type: ignore[misc]  # a tuple of types
+            log.warning("Redis does not answer (%s); connecting again", error)
+            # What kombu's own method does after it has told Redis.
+            virtual.QoS.ack(self.message.channel.qos, self.message.delivery_tag)
+        self.acknowledged = True
+
+
+class _Task(Task):  # type: ignore[type-arg]  # not generic when it runs
+    Request = "worker.tasks:Request"
+
+
+@shared_task(name=messages.VALIDATE, base=_Task)
 def validate(**body: Any) -> None:
     with _Guard():
         app.child().validator.validate(messages.decode_validate(body))
 
 
-@shared_task(name=messages.SUMMARIZE)
+@shared_task(name=messages.SUMMARIZE, base=_Task)
 def summarize(**body: Any) -> None:
     with _Guard():
         app.child().pipeline.summarize(messages.decode_summarize(body))
