@@ -72,7 +72,8 @@ def from_mapping(
         return _bad(index, "missing_text", message, where, *names)
     text = value[columns.text]
     if not isinstance(text, str):
-        message = f"column {columns.text!r} is {type(text).__name__}, not a text"
+        found = "null" if text is None else type(text).__name__
+        message = f"column {columns.text!r} is {found}, not a text"
         return _bad(index, "text_not_string", message, where, *names)
     return from_text(index, text, *names, where=where)
 

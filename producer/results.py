@@ -17,6 +17,8 @@ from jobs.store import summaries
 from producer import formats
 
 _PAGE = 1000
+# How a file of JSON lines may end.
+_JSON_LINES = ("", "jsonl", "json", "ndjson")
 
 
 def rows(database: Database, job_id: str) -> Iterator[dict[str, Any]]:
@@ -37,7 +39,7 @@ def choose_format(asked: str | None, path: Path | None) -> str:
     Raises UsageError for an unknown one, and for Parquet without a file.
     """
     suffix = path.suffix.lower().removeprefix(".") if path else ""
-    chosen = asked or (suffix if suffix in formats.WRITERS else "jsonl")
+    chosen = asked or ("jsonl" if suffix in _JSON_LINES else suffix)
     if chosen not in formats.WRITERS:
         raise UsageError(f"format {chosen!r}: choose one of {', '.join(formats.WRITERS)}")
     if chosen == "parquet" and path is None:

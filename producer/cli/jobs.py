@@ -99,6 +99,6 @@ def _table(found: list[JobStatusView]) -> None:
     for job in found:
         counts = job.counts
         numbers = (counts.completed, counts.failed, counts.total or 0)
-        names = (job.id, job.status, job.model, job.name or "")
+        names = (job.id, output.state(job), job.model, job.name or "")
         table.add_row(*names, *(f"{number:,}" for number in numbers))
     Console(markup=False, highlight=False).print(table)

@@ -77,11 +77,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def state(job: JobStatusView) -> str:
+    return f"{job.status} (dry run)" if job.dry_run else job.status
+
+
 def line(job: JobStatusView) -> str:
     """The one status line that is true."""
     counts = job.counts
     total = counted(counts.total or 0, "document")
-    parts = [f"{job.id} {job.status}: {counts.completed:,} of {total} done"]
+    parts = [f"{job.id} {state(job)}: {counts.completed:,} of {total} done"]
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:

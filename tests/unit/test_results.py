@@ -80,7 +80,7 @@ def test_devices_and_folders_are_not_replaced(name: str) -> None:
         (None, None, "jsonl"),
         (None, "out.csv", "csv"),
         (None, "out.PARQUET", "parquet"),
-        (None, "out.txt", "jsonl"),
+        (None, "out.json", "jsonl"),
         (None, "csv", "jsonl"),
         ("csv", "out.parquet", "csv"),
         ("csv", None, "csv"),
@@ -92,8 +92,12 @@ def test_the_format(asked: str | None, name: str | None, chosen: str) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "name", "says"),
-    [("parquet", None, "-o out.parquet"), ("xlsx", "out.xlsx", "jsonl, csv, parquet")],
+    [
+        ("parquet", None, "-o out.parquet"),
+        ("xlsx", "out.xlsx", "jsonl, csv, parquet"),
+        (None, "out.parqet", "'parqet': choose one of jsonl, csv, parquet"),
+    ],
 )
-def test_no_such_format(asked: str, name: str | None, says: str) -> None:
+def test_no_such_format(asked: str | None, name: str | None, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         results.choose_format(asked, Path(name) if name else None)
