@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Examples:
   gistmill submit papers.jsonl --model lead-3
   gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
-  gistmill submit papers.jsonl --model lead-3 --window "22:00-07:00 UTC" --dry-run
+  gistmill submit papers.jsonl --model lead-3 --deadline 8h --dry-run
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
