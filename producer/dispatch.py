@@ -14,7 +14,7 @@ from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
 from jobs.settings import Timings
-from jobs.store import control, endings, fairness, locks, shards, validations, workers
+from jobs.store import endings, fairness, hours, locks, shards, validations, workers
 from jobs.store.endings import Closed
 from jobs.windows import RunWindow
 
@@ -75,13 +75,13 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
 
 def _turn_windows(tx: Transaction) -> None:
     """Find out when a window that has shut opens next."""
-    for job_id, window in control.passed_windows(tx):
+    for job_id, window in hours.passed(tx):
         try:
             interval = RunWindow.parse(window).interval(datetime.now(UTC))
         except UsageError as error:  # a zone that the submitter's machine knows and this one not
             log.warning("%s stays shut: %s", job_id, error)
         else:
-            control.set_interval(tx, job_id, interval)
+            hours.set_interval(tx, job_id, interval)
 
 
 def _queue_length(broker: Broker) -> tuple[int | None, BrokerUnreachable | None]:

@@ -6,7 +6,6 @@ learn of it at their next store.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, null, select, update
@@ -19,7 +18,6 @@ from jobs.states import (
     JOB_PAUSES,
     JOB_RESUMES,
     JOB_RETRIES,
-    JOB_UNFINISHED,
     JOB_VALIDATES_AGAIN,
     JobStatus,
 )
@@ -149,21 +147,6 @@ def _forget_failed(tx: Transaction, job_id: str, code: str | None) -> int:
 def set_priority(tx: Transaction, job_id: str, priority: int) -> bool:
     """False where the job is over."""
     return _change(tx, job_id, jobs.c.status.not_in(JOB_OVER), priority=priority)
-
-
-def passed_windows(tx: Transaction) -> list[tuple[str, str]]:
-    """Jobs whose window's known interval has passed: their ids and windows."""
-    passed = select(jobs.c.id, jobs.c.run_window).where(
-        jobs.c.status.in_(JOB_UNFINISHED), jobs.c.closes_at <= clock.now()
-    )
-    return [(job_id, window) for job_id, window in tx.execute(passed)]
-
-
-def set_interval(tx: Transaction, job_id: str, interval: tuple[datetime, datetime]) -> None:
-    opens_at, closes_at = interval
-    tx.execute(
-        update(jobs).where(jobs.c.id == job_id).values(opens_at=opens_at, closes_at=closes_at)
-    )
 
 
 def over_before(tx: Transaction, seconds: float) -> list[str]:
