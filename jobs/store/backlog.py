@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Double, and_, cast, func, or_, select
+from sqlalchemy import Double, cast, func, or_, select
 
 from jobs.database import Transaction
 from jobs.states import SHARD_LEASABLE, JobStatus, ShardState
-from jobs.store import clock, hours
+from jobs.store import clock
+from jobs.store.shards import due, workable
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 
@@ -25,13 +26,9 @@ class Backlog:
 
 
 def look(tx: Transaction) -> Backlog:
-    in_progress = and_(
-        jobs.c.status == JobStatus.IN_PROGRESS, jobs.c.error.is_(None), hours.are_open()
-    )
-    due = or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
     of_shards = tx.execute(
         select(
-            func.count().filter(shards.c.state.in_(SHARD_LEASABLE), in_progress, due),
+            func.count().filter(shards.c.state.in_(SHARD_LEASABLE), workable(), due()),
             func.count().filter(shards.c.state == ShardState.RUNNING),
         )
         .select_from(shards)
@@ -48,7 +45,7 @@ def look(tx: Transaction) -> Backlog:
     since = func.min(func.coalesce(jobs.c.started_at, jobs.c.created_at))
     oldest = tx.execute(
         select(cast(func.extract("epoch", clock.now() - since), Double)).where(
-            or_(is_validating, in_progress)
+            or_(is_validating, workable())
         )
     ).scalar_one()
     return Backlog(of_jobs[0], of_shards[0], of_jobs[1] + of_shards[1], oldest or 0.0)

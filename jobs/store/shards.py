@@ -82,7 +82,7 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
     """
     lost = (
         select(shards.c.id)
-        .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), _workable())
+        .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), workable())
         .join(jobs)
         .order_by(shards.c.queued_at)
     )
@@ -90,7 +90,7 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
     if len(ids) < limit:
         new = (
             select(shards.c.id)
-            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, _due(), _workable())
+            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, due(), workable())
             .join(jobs)
             .order_by(*_dispatch_order())
         )
@@ -221,8 +221,8 @@ def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
     other_shard = (
         exists()
         .where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
-        .where(shards.c.state.in_(SHARD_LEASABLE), _due())
-        .where(_workable(), ~same)
+        .where(shards.c.state.in_(SHARD_LEASABLE), due())
+        .where(workable(), ~same)
     )
     unvalidated = exists().where(
         jobs.c.status == JobStatus.VALIDATING, jobs.c.leased_until.is_(None)
@@ -280,7 +280,7 @@ def store(
 
 def job_goes_on(tx: Transaction, job_id: str) -> bool:
     """Whether a worker should go on with the job: in progress, not failed, its window open."""
-    goes_on = select(jobs.c.id).where(jobs.c.id == job_id, _workable())
+    goes_on = select(jobs.c.id).where(jobs.c.id == job_id, workable())
     return tx.execute(goes_on).one_or_none() is not None
 
 
@@ -331,11 +331,13 @@ def _has_error() -> ColumnElement[bool]:
     return jobs.c.error.is_not(None)
 
 
-def _workable() -> ColumnElement[bool]:
+def workable() -> ColumnElement[bool]:
+    """A condition on jobs: a worker may go on with it now."""
     return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error(), hours.are_open())
 
 
-def _due() -> ColumnElement[bool]:
+def due() -> ColumnElement[bool]:
+    """A condition on shards: not put off until later."""
     return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
 
 
@@ -379,7 +381,7 @@ def _mark_sent(tx: Transaction, candidates: Any, limit: int) -> list[int]:
 def _lease(
     tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
 ) -> Shard | None:
-    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), _due())
+    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), due())
     orphaned = and_(
         shards.c.state == ShardState.RUNNING,
         or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
@@ -387,7 +389,7 @@ def _lease(
     free = (
         select(shards.c.id)
         .join(jobs)
-        .where(which, _workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
+        .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
         .order_by(*_dispatch_order())
         .limit(1)
         .with_for_update(of=shards, skip_locked=True)

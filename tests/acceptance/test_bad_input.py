@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.mill import Mill, sentences, write_jsonl
+from tests.mill import Mill, eventually, sentences, write_jsonl
 from tests.models import tiny_bart, tiny_llama
 
 
@@ -126,8 +126,7 @@ def test_a_source_that_changes_while_the_job_runs(
     job_id = running.say(*words, "--min-length", "60", "--max-length", "60").stdout.strip()
     with running.client() as client:
         job = client.job(job_id)
-        while not job.status().counts.completed:
-            assert not job.status().over
+        eventually(lambda: job.status().counts.completed, "the first batch")
         write_jsonl(source, [*rows, {"text": "One more."}])
         status = job.wait(60)
     assert status.error is not None
@@ -139,4 +138,4 @@ def test_the_worker_lived(running: Mill, source: str, models: Path) -> None:
     line, rows = ended(running, source, "--model", str(models / "good"), expect=0)
     assert "3 of 3 documents done" in line
     assert all(row["summary"] for row in rows)
-    assert len({*running.log("worker").read_text().split("is ready")}) == 2, "it started once"
+    assert running.log("worker").read_text().count("is ready") == 1, "it started once"
