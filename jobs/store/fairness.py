@@ -6,7 +6,7 @@ lifted to the smallest counter among the busy ones, so that nobody saves up a
 right to the whole mill by being idle.
 """
 
-from sqlalchemy import ScalarSelect, Select, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.database import Transaction
@@ -70,10 +70,6 @@ def charge(tx: Transaction, group: str, tokens: int) -> None:
     )
 
 
-def served() -> ScalarSelect[int]:
-    """The counter of a job's group, in a query over jobs."""
-    return (
-        select(fair_shares.c.tokens)
-        .where(fair_shares.c.fair_group == jobs.c.fair_group)
-        .scalar_subquery()
-    )
+def of_job() -> ColumnElement[bool]:
+    """How a query over jobs joins the counter of a job's group."""
+    return fair_shares.c.fair_group == jobs.c.fair_group

@@ -43,7 +43,7 @@ from jobs.states import (
     ShardState,
 )
 from jobs.store import clock, fairness, hours, notes, summaries
-from jobs.tables import SHARD_UNFINISHED, jobs, shards
+from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
 
 _NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
 _AGAIN: dict[str, Any] = {
@@ -92,6 +92,7 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
             select(shards.c.id)
             .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, due(), workable())
             .join(jobs)
+            .outerjoin(fair_shares, fairness.of_job())
             .order_by(*_dispatch_order())
         )
         ids += _mark_sent(tx, new, limit - len(ids))
@@ -349,7 +350,7 @@ def _dispatch_order() -> tuple[ColumnElement[Any], ...]:
     """By priority, then fairly between groups, then oldest first."""
     return (
         jobs.c.priority.desc(),
-        fairness.served(),
+        fair_shares.c.tokens,
         jobs.c.created_at,
         jobs.c.id,
         shards.c.number,
@@ -389,6 +390,7 @@ def _lease(
     free = (
         select(shards.c.id)
         .join(jobs)
+        .outerjoin(fair_shares, fairness.of_job())
         .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
         .order_by(*_dispatch_order())
         .limit(1)
