@@ -81,8 +81,10 @@ class Shard:
     position: dict[str, Any] | None
     attempt: int
     deaths: int
+    false_starts: int
+    suspects: dict[int, int]
+    """Documents that run last and alone, and how often a worker died of each one alone."""
     tries: int
-    next_batch: tuple[int, ...]
     source: dict[str, Any]
     key: ModelKey
     effective: Effective

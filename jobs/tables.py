@@ -62,8 +62,6 @@ def _lease() -> list[Column[object]]:
         # Not before this time, after an error that may pass.
         Column("next_attempt_at", DateTime(timezone=True)),
         Column("tries", Integer, nullable=False, server_default=text("0")),
-        # How often a worker died on it since it last made progress.
-        Column("deaths", Integer, nullable=False, server_default=text("0")),
     ]
 
 
@@ -122,6 +120,8 @@ jobs = Table(
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     *_lease(),
+    # How often a worker's pool child died while it looked at the model.
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
     CheckConstraint(f"status IN ({_values(JobStatus)})", name="status"),
     CheckConstraint("num_nulls(run_window, opens_at, closes_at) IN (0, 3)", name="run_window"),
     UniqueConstraint("idempotency_key"),
@@ -142,6 +142,14 @@ shards = Table(
     Column("position", JSONB),
     Column("state", Text, nullable=False, server_default=ShardState.PENDING.value),
     *_lease(),
+    # How often a worker died with several documents in hand: batches get smaller by it. What
+    # else is done does not lower it, only a retry; the next batch of that size is as large.
+    Column("deaths", Integer, nullable=False, server_default=text("0")),
+    # How often in a row a worker died before it had begun a batch.
+    Column("false_starts", Integer, nullable=False, server_default=text("0")),
+    # Documents that were in hand when a worker died, which run last and alone:
+    # {"index": how often a worker died of it alone}.
+    Column("suspects", JSONB, nullable=False, server_default=text("'{}'")),
     # The documents being generated right now: who dies, dies of these.
     Column("next_batch", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     _count("completed"),

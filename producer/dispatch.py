@@ -14,7 +14,7 @@ from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
 from jobs.settings import Timings
-from jobs.store import endings, fairness, hours, locks, shards, validations, workers
+from jobs.store import deaths, endings, fairness, hours, locks, queueing, validations, workers
 from jobs.store.endings import Closed
 from jobs.windows import RunWindow
 
@@ -55,9 +55,10 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
     with database.transaction() as tx:
         if not locks.try_dispatch(tx):
             return turn
-        turn.returned = shards.return_expired(tx) + validations.return_expired(tx)
+        turn.returned = deaths.return_expired(tx, timings.lease)
+        turn.returned += validations.return_expired(tx, timings.lease)
         turn.ended = endings.end_late(tx) + endings.end_failing(tx)
-        shards.cancel_unstarted_of_ending(tx)
+        queueing.cancel_unstarted_of_ending(tx)
         turn.closed = endings.close_finished(tx)
         _turn_windows(tx)
         fairness.lift_shut(tx)
@@ -97,7 +98,7 @@ def _choose(tx: Transaction, turn: Turn, waiting: int, timings: Timings) -> None
     room = max(0, window - waiting)
     turn.validations = validations.queue_due(tx, room, timings.resend_after)
     room -= len(turn.validations)
-    turn.shards = shards.queue_due(tx, room, timings.resend_after)
+    turn.shards = queueing.queue_due(tx, room, timings.resend_after)
 
 
 def _report(turn: Turn) -> None:

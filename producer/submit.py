@@ -20,7 +20,7 @@ from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline, jsonl
-from jobs.store import documents, jobs, shards
+from jobs.store import documents, jobs, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
 
@@ -230,7 +230,7 @@ def _add_shards(tx: Transaction, job_id: str, planned: Iterator[NewShard]) -> in
     """Returns how many documents they hold."""
     number = total = 0
     while several := list(islice(planned, _SHARDS_AT_ONCE)):
-        shards.add(tx, job_id, number, several)
+        queueing.add(tx, job_id, number, several)
         number += len(several)
         total = several[-1].stop
     return total

@@ -52,8 +52,12 @@ class Heartbeat:
         try:
             yield
         finally:
-            with self._lock:
-                self._renew = self._hand_back = None
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Renew no longer: the lease is about to be given up, which is not to lose it."""
+        with self._lock:
+            self._renew = self._hand_back = None
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:

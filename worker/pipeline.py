@@ -7,7 +7,6 @@ process ends and the lease runs out.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from time import monotonic
@@ -15,35 +14,27 @@ from time import monotonic
 from jobs import sources
 from jobs.broker import Broker
 from jobs.database import Database
-from jobs.documents import Document, storable
-from jobs.errors import BrokerUnreachable, JobError, TransientError
+from jobs.documents import Document
+from jobs.errors import BrokerUnreachable, DatabaseUnreachable, JobError, TransientError
 from jobs.job import ModelKey, Row, Shard
 from jobs.settings import Timings
 from jobs.store import endings, shards, summaries
 from worker import batching
-from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated
+from worker.engines import Engine
+from worker.halving import Halving, Item, failed
 from worker.heartbeat import Heartbeat
 
 log = logging.getLogger("gistmill.pipeline")
 
-# Until poisonous documents are found out one by one, so many deaths without progress
-# end the batch that was in hand, and twice as many the job.
-_DEATHS = 5
+# A document that so many workers died of, each with nothing else in hand, is not tried again;
+# nor is a job for which so many in a row died before they had begun a batch.
+_DEATHS = 3
 
 # A batch that takes longer than the deadline, or more memory than there is, finds its size:
-# each death halves it so often. 64 documents are 1 after the third death, and 256, as many
-# as lead takes at once, after the fourth; so at the fifth a single one is in hand.
+# each death with several documents in hand halves the shard's batches so often.
 _HALVINGS = 2
 
 LoadEngine = Callable[[ModelKey], Engine]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A document on its way through the model."""
-
-    document: Document
-    encoded: Encoded
 
 
 class Pipeline:
@@ -69,6 +60,7 @@ class Pipeline:
         self._slice_ends = 0.0
         self._busy_since = 0.0
         self._task_ends = 0.0
+        self._left_behind: Shard | None = None
 
     def summarize(self, shard_id: int) -> None:
         """Do the shard that a message names, then any other that the loaded model can do."""
@@ -86,9 +78,13 @@ class Pipeline:
     def _lease_first(self, shard_id: int) -> Shard | None:
         """The shard itself; else what a dead child of this worker left behind."""
         with self._database.transaction() as tx:
-            return shards.lease(
+            if self._left_behind is not None:
+                shards.hand_back(tx, self._left_behind)
+            shard = shards.lease(
                 tx, shard_id, self._worker, self._timings.lease
             ) or shards.lease_orphan(tx, self._worker, self._timings.lease)
+        self._left_behind = None
+        return shard
 
     def _lease_next(self, key: ModelKey) -> Shard | None:
         if self._should_stop(key):
@@ -111,24 +107,27 @@ class Pipeline:
         renew = partial(shards.renew, shard=shard, seconds=self._timings.lease)
         hand_back = partial(shards.hand_back, shard=shard)
         self._busy_since = monotonic()
-        with self._heartbeat.holding(renew, hand_back):
-            try:
+        try:
+            with self._heartbeat.holding(renew, hand_back):
                 self._work_through(shard)
-            except JobError as error:
-                self._fail_job(shard, error)
-            except TransientError as error:
-                self._try_later(shard, error)
+        except JobError as error:
+            self._fail_job(shard, error)
+        except TransientError as error:
+            self._try_later(shard, error)
+        except DatabaseUnreachable:
+            # Nobody died of it. It is handed back once the database answers again.
+            self._left_behind = shard
+            raise
 
     def _work_through(self, shard: Shard) -> None:
         began = monotonic()
         _refuse_endless(shard)
-        documents = self._unfinished(shard)
-        rows, documents = self._set_aside(shard, documents)
-        items = self._encode(shard, documents) if documents else []
-        batches = self._batches(shard, items)
+        rows, documents = _set_aside(shard, self._unfinished(shard))
+        batches = self._batches(shard, documents) if documents else []
+        halving = self._halving(shard) if batches else None
         for batch, following in pairwise([[], *batches, []]):
-            if batch:
-                rows = self._generate(shard, batch)
+            if halving and batch:
+                rows = halving.generate(batch)
             if not self._store(shard, rows, following):
                 return
             if following and batch and self._should_stop(shard.key):
@@ -146,20 +145,12 @@ class Pipeline:
             done = summaries.done(tx, shard.job_id, shard.start, shard.stop)
         return [document for document in documents if document.index not in done]
 
-    def _set_aside(
-        self, shard: Shard, documents: Sequence[Document]
-    ) -> tuple[list[Row], list[Document]]:
-        """Rows for what can not be summarized, and the documents that can."""
-        suspects = set(shard.next_batch) if shard.deaths >= _DEATHS else set()
-        good = [d for d in documents if d.error is None and d.index not in suspects]
-        bad = [_failed(d, d.error.code, d.error.message) for d in documents if d.error is not None]
-        died = f"in hand each of the {shard.deaths} times a worker died"
-        bad += [
-            _failed(d, "worker_died", f"document {d.index}: {died}")
-            for d in documents
-            if d.error is None and d.index in suspects
-        ]
-        return bad, good
+    def _batches(self, shard: Shard, documents: Sequence[Document]) -> list[list[Item]]:
+        """Suspects come last and alone, so that what they do, they do to nobody else."""
+        items = self._encode(shard, documents)
+        suspects = [item for item in items if item.document.index in shard.suspects]
+        others = [item for item in items if item.document.index not in shard.suspects]
+        return self._plan(shard, others) + [[item] for item in suspects]
 
     def _encode(self, shard: Shard, documents: Sequence[Document]) -> list[Item]:
         engine = self._engine(shard.key)
@@ -167,9 +158,7 @@ class Pipeline:
         encoded = engine.encode(texts, shard.effective)
         return [Item(*pair) for pair in zip(documents, encoded, strict=True)]
 
-    def _batches(self, shard: Shard, items: Sequence[Item]) -> list[list[Item]]:
-        if not items:
-            return []
+    def _plan(self, shard: Shard, items: Sequence[Item]) -> list[list[Item]]:
         engine = self._engine(shard.key)
         plan = batching.plan(
             [len(item.encoded.ids) for item in items],
@@ -177,6 +166,10 @@ class Pipeline:
             max_num_seqs=_most_documents(engine, shard),
         )
         return [[items[position] for position in batch] for batch in plan]
+
+    def _halving(self, shard: Shard) -> Halving:
+        deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
+        return Halving(self._engine(shard.key), shard.effective, deadline)
 
     def _engine(self, key: ModelKey) -> Engine:
         if self._loaded is None or self._loaded[0] != key:
@@ -189,39 +182,6 @@ class Pipeline:
             self._slice_ends = self._busy_since + self._timings.slice
         return self._loaded[1]
 
-    # --- one batch
-
-    def _generate(self, shard: Shard, batch: Sequence[Item]) -> list[Row]:
-        """The batch's rows. What the model refuses is halved until one document fails alone."""
-        parts, rows = [list(batch)], []
-        while parts:
-            part = parts.pop()
-            outcome = self._attempt(shard, part)
-            if not isinstance(outcome, Exception):
-                rows += outcome
-            elif len(part) > 1:
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
-            else:
-                rows.append(_refused(part[0], outcome))
-        return rows
-
-    def _attempt(self, shard: Shard, batch: Sequence[Item]) -> list[Row] | Exception:
-        # The error is returned, not handled here: what it holds on to (a device's memory
-        # among it) is free only once the except block has been left.
-        engine = self._engine(shard.key)
-        seeds = [shard.effective.seed_of(item.document.index) for item in batch]
-        try:
-            with self._heartbeat.deadline(self._timings.batch_deadline):
-                generated = engine.generate(
-                    [item.encoded.ids for item in batch], shard.effective, seeds
-                )
-                texts = engine.decode(generated)
-        except MODEL_ERRORS as error:
-            log.warning("%s: the model refuses %d document(s): %s", shard.job_id, len(batch), error)
-            return error.with_traceback(None)
-        return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
-
     def _store(self, shard: Shard, rows: Sequence[Row], following: Sequence[Item]) -> bool:
         """Store a batch and write down the following one; without one the shard is done.
 
@@ -230,6 +190,8 @@ class Pipeline:
         done = not following
         indexes = [item.document.index for item in following]
         busy_from, self._busy_since = self._busy_since, monotonic()
+        if done:
+            self._heartbeat.let_go()
         with self._database.transaction() as tx:
             stored = shards.store(
                 tx,
@@ -250,6 +212,7 @@ class Pipeline:
     # --- ways out
 
     def _hand_back(self, shard: Shard) -> None:
+        self._heartbeat.let_go()
         with self._database.transaction() as tx:
             shards.hand_back(tx, shard)
 
@@ -286,50 +249,30 @@ def _refuse_endless(shard: Shard) -> None:
 
     Before anything is read, so that whatever reading raises can not go on for ever.
     """
-    if shard.deaths >= (2 * _DEATHS if shard.next_batch else _DEATHS):
+    if shard.false_starts >= _DEATHS:
         raise JobError(
             "worker_died",
-            f"{shard.deaths} workers died in a row before they could begin a batch; their logs "
-            "say why, or the model needs more memory than there is",
+            f"{shard.false_starts} workers died in a row before they could begin a batch; their "
+            "logs say why, or the model needs more memory than there is",
         )
+
+
+def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], list[Document]]:
+    """Rows for what can not be summarized, and the documents that can."""
+    rows, good = [], []
+    for document in documents:
+        alone = shard.suspects.get(document.index, 0)
+        if document.error is not None:
+            rows.append(failed(document, document.error.code, document.error.message))
+        elif alone >= _DEATHS:
+            died = f"in hand, alone, each of the {alone} times a worker died"
+            rows.append(failed(document, "worker_died", f"document {document.index}: {died}"))
+        else:
+            good.append(document)
+    return rows, good
 
 
 def _most_documents(engine: Engine, shard: Shard) -> int:
     """How many documents a batch of the shard may hold."""
     documents = engine.max_num_seqs // engine.seqs_per_document(shard.effective)
     return max(1, documents >> _HALVINGS * shard.deaths)
-
-
-def _row(item: Item, generated: Generated, text: str) -> Row:
-    return Row(
-        index=item.document.index,
-        id=item.document.id,
-        summary=storable(text),
-        input_tokens=item.encoded.tokens,
-        output_tokens=generated.tokens,
-        truncated=item.encoded.truncated,
-        finish_reason=generated.finish_reason,
-        error_code=None,
-        error_message=None,
-        reference=item.document.reference,
-    )
-
-
-def _refused(item: Item, error: Exception) -> Row:
-    message = f"document {item.document.index}: {type(error).__name__}: {error}".splitlines()[0]
-    return _failed(item.document, "generation_failed", storable(message))
-
-
-def _failed(document: Document, code: str, message: str) -> Row:
-    return Row(
-        index=document.index,
-        id=document.id,
-        summary=None,
-        input_tokens=0,
-        output_tokens=0,
-        truncated=False,
-        finish_reason=None,
-        error_code=code,
-        error_message=message,
-        reference=document.reference,
-    )

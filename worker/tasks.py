@@ -12,11 +12,13 @@ from kombu.transport import virtual
 from jobs import logs, messages
 from jobs.errors import GistmillError
 from worker import app
+from worker.engines import DeviceLost
 
 log = logging.getLogger("gistmill.tasks")
 
-# The parent's log shows this exit code; the lease counts as a death.
+# The parent's log shows these exit codes; the lease counts as a death.
 _OUT_OF_MEMORY = 77
+_DEVICE_LOST = 78
 
 
 @setup_logging.connect
@@ -71,6 +73,9 @@ class _Guard:
             # Celery 5.7 would end the whole worker; the child alone is enough.
             log.error("out of memory; ending this process")
             os._exit(_OUT_OF_MEMORY)
+        if isinstance(error, DeviceLost):
+            log.error("%s; ending this process, the next one finds the device anew", error)
+            os._exit(_DEVICE_LOST)
         if isinstance(error, GistmillError):
             log.error("%s", error)
             return True

@@ -22,7 +22,8 @@ from worker.pipeline import retry_pause
 
 log = logging.getLogger("gistmill.validation")
 
-_DEATHS = 5
+# A job is refused once so many workers died while they looked at its model.
+_DEATHS = 3
 
 
 class Validator:
@@ -57,21 +58,22 @@ class Validator:
     def _validate(self, validation: Validation) -> None:
         renew = partial(validations.renew, validation=validation, seconds=self._timings.lease)
         hand_back = partial(validations.hand_back, validation=validation)
-        with self._heartbeat.holding(renew, hand_back):
-            try:
-                with self._heartbeat.deadline(self._timings.load_deadline):
-                    key, effective, found = self._settle(validation)
-            except JobError as error:
-                self._refuse(validation, error)
-            except TransientError as error:
-                self._try_later(validation, error)
-            else:
-                with self._database.transaction() as tx:
-                    if found is None:
-                        validations.start(tx, validation, key, effective)
-                    else:
-                        validations.report(tx, validation, key, effective, found)
-                log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
+        deadline = self._heartbeat.deadline(self._timings.load_deadline)
+        try:
+            # Let go before the lease is given up, or a renewal would find it lost.
+            with self._heartbeat.holding(renew, hand_back), deadline:
+                key, effective, found = self._settle(validation)
+        except JobError as error:
+            self._refuse(validation, error)
+        except TransientError as error:
+            self._try_later(validation, error)
+        else:
+            with self._database.transaction() as tx:
+                if found is None:
+                    validations.start(tx, validation, key, effective)
+                else:
+                    validations.report(tx, validation, key, effective, found)
+            log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
 
     def _settle(self, validation: Validation) -> tuple[ModelKey, Effective, dict[str, Any] | None]:
         """What the job is done with; of a dry run also what it found."""

@@ -7,7 +7,7 @@ from sqlalchemy import Double, cast, func, or_, select
 from jobs.database import Transaction
 from jobs.states import SHARD_LEASABLE, JobStatus, ShardState
 from jobs.store import clock
-from jobs.store.shards import due, workable
+from jobs.store.conditions import due, workable
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 

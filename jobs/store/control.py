@@ -21,9 +21,8 @@ from jobs.states import (
     JOB_VALIDATES_AGAIN,
     JobStatus,
 )
-from jobs.store import clock, endings, fairness, shards
-from jobs.tables import SUMMARY_FAILED, jobs, summaries
-from jobs.tables import shards as shard_table
+from jobs.store import clock, endings, fairness, queueing
+from jobs.tables import SUMMARY_FAILED, jobs, shards, summaries
 
 _REOPENED = {
     "error": None,
@@ -50,7 +49,7 @@ def cancel(tx: Transaction, job_id: str) -> bool:
     """False where the job is over, or about to be."""
     if not _change(tx, job_id, jobs.c.status.in_(JOB_CANCELS.sources), status=JOB_CANCELS.target):
         return False
-    shards.cancel_unstarted(tx, job_id)
+    queueing.cancel_unstarted(tx, job_id)
     endings.close_finished(tx, job_id)
     return True
 
@@ -59,7 +58,7 @@ def pause(tx: Transaction, job_id: str) -> bool:
     """False where the job is not in progress."""
     if not _change(tx, job_id, _goes_on(JobStatus.IN_PROGRESS), status=JOB_PAUSES.target):
         return False
-    shards.unqueue(tx, job_id)
+    queueing.unqueue(tx, job_id)
     return True
 
 
@@ -77,7 +76,7 @@ def resume(tx: Transaction, job_id: str) -> bool:
     again = {"status": status, "max_error_rate": None, "deadline": _deadline_to_come()}
     if not _change(tx, job_id, stopped, **again, **_REOPENED):
         return False
-    shards.take_up_cancelled(tx, job_id)
+    queueing.take_up_cancelled(tx, job_id)
     fairness.join(tx, job_id)
     return True
 
@@ -93,7 +92,7 @@ def retry(tx: Transaction, job_id: str, code: str | None) -> Retried | None:
     if tx.execute(select(jobs.c.id).where(over).with_for_update()).one_or_none() is None:
         return None
     # In this order: what is cut off is counted while its shard still says so.
-    unfinished = shards.take_up_cancelled(tx, job_id)
+    unfinished = queueing.take_up_cancelled(tx, job_id)
     retried = Retried(_forget_failed(tx, job_id, code), unfinished)
     if retried.failed or retried.unfinished:
         _change(
@@ -123,7 +122,7 @@ def _forget_failed(tx: Transaction, job_id: str, code: str | None) -> int:
         failed = and_(failed, summaries.c.error_code == storable(code))
     counted = (
         select(
-            shard_table.c.id,
+            shards.c.id,
             func.count().label("failed"),
             func.sum(summaries.c.input_tokens).label("input_tokens"),
             func.sum(summaries.c.output_tokens).label("output_tokens"),
@@ -132,15 +131,15 @@ def _forget_failed(tx: Transaction, job_id: str, code: str | None) -> int:
             summaries,
             and_(
                 failed,
-                summaries.c.index >= shard_table.c.start,
-                summaries.c.index < shard_table.c.stop,
+                summaries.c.index >= shards.c.start,
+                summaries.c.index < shards.c.stop,
             ),
         )
-        .where(shard_table.c.job_id == job_id, shard_table.c.failed > 0)
-        .group_by(shard_table.c.id)
+        .where(shards.c.job_id == job_id, shards.c.failed > 0)
+        .group_by(shards.c.id)
         .subquery()
     )
-    shards.take_up_failed(tx, counted)
+    queueing.take_up_failed(tx, counted)
     return tx.execute(delete(summaries).where(failed)).rowcount
 
 

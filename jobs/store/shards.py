@@ -1,4 +1,4 @@
-"""Shards: every change of state, every lease, and the fence before every store.
+"""Shards as workers have them: leased, worked through, and given back.
 
 A lease is a right to a shard until `leased_until` by the database's clock. Its
 `attempt` is the fencing token: whoever holds an older one changes no row.
@@ -8,156 +8,42 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
-    Double,
-    Integer,
-    Subquery,
+    Text,
     and_,
     case,
     cast,
     exists,
     func,
-    insert,
     or_,
     select,
     update,
 )
-from sqlalchemy import (
-    Row as SqlRow,
-)
+from sqlalchemy import Row as SqlRow
 
 from jobs.database import Transaction
-from jobs.job import ModelKey, NewShard, Row, Sample, Shard
+from jobs.job import ModelKey, Row, Sample, Shard
 from jobs.parameters import Effective
 from jobs.states import (
-    JOB_UNFINISHED,
     SHARD_IS_CANCELLED,
     SHARD_IS_DONE,
     SHARD_LEASABLE,
-    SHARD_QUEUES,
-    SHARD_RETRIES,
     SHARD_RETURNS,
     SHARD_RUNS,
-    SHARD_UNQUEUES,
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, fairness, hours, notes, summaries
+from jobs.store import clock, deaths, fairness, notes, summaries
+from jobs.store.conditions import (
+    NO_LEASE,
+    dispatch_order,
+    due,
+    has_error,
+    has_model,
+    workable,
+)
 from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
-
-_NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
-_AGAIN: dict[str, Any] = {
-    "state": SHARD_RETRIES.target,
-    "finished_at": None,
-    "deaths": 0,
-    "tries": 0,
-    "next_attempt_at": None,
-    "next_batch": [],
-}
-
-
-def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]) -> None:
-    tx.execute(
-        insert(shards),
-        [
-            {
-                "job_id": job_id,
-                "number": number,
-                "start": shard.start,
-                "stop": shard.stop,
-                "position": shard.position,
-            }
-            for number, shard in enumerate(new, start=first_number)
-        ],
-    )
-
-
-# --- dispatching
-
-
-def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
-    """Mark up to `limit` shards as sent and return their ids, in the order to send them.
-
-    First those whose message may be lost, sent longest ago; then new ones.
-    """
-    lost = (
-        select(shards.c.id)
-        .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), workable())
-        .join(jobs)
-        .order_by(shards.c.queued_at)
-    )
-    ids = _mark_sent(tx, lost, limit)
-    if len(ids) < limit:
-        new = (
-            select(shards.c.id)
-            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, due(), workable())
-            .join(jobs)
-            .outerjoin(fair_shares, fairness.of_job())
-            .order_by(*_dispatch_order())
-        )
-        ids += _mark_sent(tx, new, limit - len(ids))
-    return ids
-
-
-def return_expired(tx: Transaction) -> int:
-    """Make the shards of dead workers leasable again; each counts as a death."""
-    expired = (
-        update(shards)
-        .where(shards.c.state.in_(SHARD_RETURNS.sources), shards.c.leased_until < clock.now())
-        .values(state=SHARD_RETURNS.target, deaths=shards.c.deaths + 1, **_NO_LEASE)
-    )
-    return tx.execute(expired).rowcount
-
-
-def cancel_unstarted_of_ending(tx: Transaction) -> int:
-    """Give up what is left of jobs that an error or a user has ended."""
-    ending = or_(
-        and_(jobs.c.status.in_(JOB_UNFINISHED), _has_error()),
-        jobs.c.status == JobStatus.CANCELLING,
-    )
-    # The job before its shards, as whoever cancels one locks them; who holds one now does it.
-    free = select(jobs.c.id).where(ending).with_for_update(skip_locked=True)
-    found = list(tx.execute(free).scalars())
-    return tx.execute(_cancel(shards.c.job_id.in_(found))).rowcount if found else 0
-
-
-def cancel_unstarted(tx: Transaction, job_id: str) -> int:
-    return tx.execute(_cancel(shards.c.job_id == job_id)).rowcount
-
-
-def unqueue(tx: Transaction, job_id: str) -> int:
-    """Forget the messages of a job that was paused; they will find nothing to do."""
-    queued = and_(shards.c.job_id == job_id, shards.c.state.in_(SHARD_UNQUEUES.sources))
-    return tx.execute(
-        update(shards).where(queued).values(state=SHARD_UNQUEUES.target, queued_at=None)
-    ).rowcount
-
-
-def take_up_cancelled(tx: Transaction, job_id: str) -> int:
-    """Make what was cut off wait again; returns how many documents that are."""
-    cut_off = and_(shards.c.job_id == job_id, shards.c.state == ShardState.CANCELLED)
-    left = shards.c.stop - shards.c.start - shards.c.completed - shards.c.failed
-    taken_up = update(shards).where(cut_off).values(**_AGAIN).returning(left)
-    return sum(tx.execute(taken_up).scalars())
-
-
-def take_up_failed(tx: Transaction, counted: Subquery) -> None:
-    """Make shards wait again, their counts lower by `counted` (id, failed, input_tokens,
-    output_tokens): rows that are deleted in the same transaction."""
-    lower: dict[str, Any] = {
-        name: shards.c[name] - counted.c[name]
-        for name in ("failed", "input_tokens", "output_tokens")
-    }
-    # What they took is forgotten with them, or a forecast would put it down to the others.
-    kept = 1.0 - counted.c.failed / cast(shards.c.completed + shards.c.failed, Double)
-    lower["busy_seconds"] = shards.c.busy_seconds * kept
-    waiting = [*SHARD_RETRIES.sources, ShardState.PENDING]
-    tx.execute(
-        update(shards)
-        .where(shards.c.id == counted.c.id, shards.c.state.in_(waiting))
-        .values(**lower, **_AGAIN)
-    )
-
 
 # --- looking
 
@@ -187,13 +73,7 @@ def lease(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard 
 
 def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
     """Any shard that the model at hand can do, in dispatch order."""
-    same = and_(
-        jobs.c.model == key.model,
-        jobs.c.model_revision == key.revision,
-        jobs.c.engine == key.engine,
-        jobs.c.dtype.is_not_distinct_from(key.dtype),
-    )
-    return _lease(tx, worker, seconds, same)
+    return _lease(tx, worker, seconds, has_model(key))
 
 
 def lease_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
@@ -213,22 +93,87 @@ def renew(tx: Transaction, shard: Shard, seconds: float) -> bool:
 
 def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
     """Whether a worker with this model keeps somebody with another one waiting."""
-    same = and_(
-        jobs.c.model == key.model,
-        jobs.c.model_revision == key.revision,
-        jobs.c.engine == key.engine,
-        jobs.c.dtype.is_not_distinct_from(key.dtype),
-    )
     other_shard = (
         exists()
         .where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
         .where(shards.c.state.in_(SHARD_LEASABLE), due())
-        .where(workable(), ~same)
+        .where(workable(), ~has_model(key))
     )
     unvalidated = exists().where(
         jobs.c.status == JobStatus.VALIDATING, jobs.c.leased_until.is_(None)
     )
     return bool(tx.execute(select(or_(other_shard, unvalidated))).scalar_one())
+
+
+def _lease(
+    tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
+) -> Shard | None:
+    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), due())
+    orphaned = and_(
+        shards.c.state == ShardState.RUNNING,
+        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
+    )
+    free = (
+        select(shards.c.id, shards.c.state)
+        .join(jobs)
+        .outerjoin(fair_shares, fairness.of_job())
+        .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
+        .order_by(*dispatch_order())
+        .limit(1)
+        .with_for_update(of=shards, skip_locked=True)
+    )
+    found = tx.execute(free).one_or_none()
+    if found is None:
+        return None
+    if found.state == ShardState.RUNNING:
+        deaths.count(tx, [found.id], seconds, heir=worker)
+    leased = tx.execute(
+        update(shards)
+        .where(
+            shards.c.id == found.id,
+            shards.c.job_id == jobs.c.id,
+            shards.c.state.in_(SHARD_RUNS.sources),
+        )
+        .values(
+            state=SHARD_RUNS.target,
+            attempt=shards.c.attempt + 1,
+            leased_by=worker,
+            leased_until=clock.after(seconds),
+            queued_at=None,
+            started_at=func.coalesce(shards.c.started_at, clock.now()),
+        )
+        .returning(
+            shards,
+            jobs.c.source,
+            jobs.c.model,
+            jobs.c.model_revision,
+            jobs.c.engine,
+            jobs.c.dtype,
+            jobs.c.parameters,
+            jobs.c.fair_group,
+        )
+    ).one()
+    return _shard(leased)
+
+
+def _shard(row: SqlRow[Any]) -> Shard:
+    return Shard(
+        id=row.id,
+        job_id=row.job_id,
+        number=row.number,
+        start=row.start,
+        stop=row.stop,
+        position=row.position,
+        attempt=row.attempt,
+        deaths=row.deaths,
+        false_starts=row.false_starts,
+        suspects={int(index): alone for index, alone in row.suspects.items()},
+        tries=row.tries,
+        source=row.source,
+        key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
+        effective=Effective(**row.parameters),
+        fair_group=row.fair_group,
+    )
 
 
 # --- working
@@ -253,6 +198,7 @@ def store(
     mine = tx.execute(select(shards.c.id).where(_mine(shard)).with_for_update()).one_or_none()
     if mine is None:
         return False
+    in_hand = list(next_batch)
     stored = summaries.add(tx, shard.job_id, rows)
     failed = sum(row.error_code is not None for row in stored)
     read = sum(row.input_tokens for row in stored)
@@ -263,13 +209,16 @@ def store(
         "input_tokens": shards.c.input_tokens + read,
         "output_tokens": shards.c.output_tokens + written,
         "busy_seconds": shards.c.busy_seconds + busy_seconds,
-        "next_batch": list(next_batch),
+        "suspects": shards.c.suspects.op("-")(cast([str(row.index) for row in rows], ARRAY(Text))),
+        "next_batch": in_hand,
         "leased_until": clock.after(lease_seconds),
     }
     if stored:
-        progress |= {"deaths": 0, "tries": 0}
+        progress |= {"tries": 0}
+    if in_hand:
+        progress |= {"false_starts": 0}
     if done:
-        progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **_NO_LEASE}
+        progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **NO_LEASE}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
     if stored:
         notes.clear(tx, shard.job_id)
@@ -289,12 +238,12 @@ def hand_back(tx: Transaction, shard: Shard) -> bool:
     """Return a lease unharmed: the shard ends with its job, or waits for the next worker."""
     over = select(jobs.c.id).where(
         jobs.c.id == shard.job_id,
-        or_(_has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
+        or_(has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
     )
     state = case((exists(over), SHARD_IS_CANCELLED.target.value), else_=SHARD_RETURNS.target.value)
     return bool(
         tx.execute(
-            update(shards).where(_mine(shard)).values(state=state, next_batch=[], **_NO_LEASE)
+            update(shards).where(_mine(shard)).values(state=state, next_batch=[], **NO_LEASE)
         ).rowcount
     )
 
@@ -309,7 +258,7 @@ def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message:
             tries=shards.c.tries + 1,
             next_attempt_at=clock.after(seconds),
             next_batch=[],
-            **_NO_LEASE,
+            **NO_LEASE,
         )
     ).rowcount
     if returned:
@@ -317,130 +266,9 @@ def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message:
     return bool(returned)
 
 
-# --- conditions
-
-
 def _mine(shard: Shard) -> ColumnElement[bool]:
     return and_(
         shards.c.id == shard.id,
         shards.c.attempt == shard.attempt,
         shards.c.state == ShardState.RUNNING,
-    )
-
-
-def _has_error() -> ColumnElement[bool]:
-    return jobs.c.error.is_not(None)
-
-
-def workable() -> ColumnElement[bool]:
-    """A condition on jobs: a worker may go on with it now."""
-    return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~_has_error(), hours.are_open())
-
-
-def due() -> ColumnElement[bool]:
-    """A condition on shards: not put off until later."""
-    return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
-
-
-def _sent_before(seconds: float) -> ColumnElement[bool]:
-    return shards.c.queued_at < clock.before(seconds)
-
-
-def _dispatch_order() -> tuple[ColumnElement[Any], ...]:
-    """By priority, then fairly between groups, then oldest first."""
-    return (
-        jobs.c.priority.desc(),
-        fair_shares.c.tokens,
-        jobs.c.created_at,
-        jobs.c.id,
-        shards.c.number,
-    )
-
-
-def _cancel(which: ColumnElement[bool]) -> Any:
-    return (
-        update(shards)
-        .where(which, SHARD_UNFINISHED)
-        .where(shards.c.state.in_(SHARD_LEASABLE & SHARD_IS_CANCELLED.sources))
-        .values(state=SHARD_IS_CANCELLED.target, finished_at=clock.now(), **_NO_LEASE)
-    )
-
-
-def _mark_sent(tx: Transaction, candidates: Any, limit: int) -> list[int]:
-    chosen = list(
-        tx.execute(candidates.limit(limit).with_for_update(of=shards, skip_locked=True)).scalars()
-    )
-    if chosen:
-        tx.execute(
-            update(shards)
-            .where(shards.c.id.in_(chosen), shards.c.state.in_(SHARD_QUEUES.sources))
-            .values(state=SHARD_QUEUES.target, queued_at=clock.now())
-        )
-    return chosen
-
-
-def _lease(
-    tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
-) -> Shard | None:
-    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), due())
-    orphaned = and_(
-        shards.c.state == ShardState.RUNNING,
-        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
-    )
-    free = (
-        select(shards.c.id)
-        .join(jobs)
-        .outerjoin(fair_shares, fairness.of_job())
-        .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
-        .order_by(*_dispatch_order())
-        .limit(1)
-        .with_for_update(of=shards, skip_locked=True)
-    )
-    died = cast(shards.c.state == ShardState.RUNNING, Integer)
-    leased = tx.execute(
-        update(shards)
-        .where(
-            shards.c.id == free.scalar_subquery(),
-            shards.c.job_id == jobs.c.id,
-            shards.c.state.in_(SHARD_RUNS.sources),
-        )
-        .values(
-            state=SHARD_RUNS.target,
-            attempt=shards.c.attempt + 1,
-            leased_by=worker,
-            leased_until=clock.after(seconds),
-            queued_at=None,
-            deaths=shards.c.deaths + died,
-            started_at=func.coalesce(shards.c.started_at, clock.now()),
-        )
-        .returning(
-            shards,
-            jobs.c.source,
-            jobs.c.model,
-            jobs.c.model_revision,
-            jobs.c.engine,
-            jobs.c.dtype,
-            jobs.c.parameters,
-            jobs.c.fair_group,
-        )
-    ).one_or_none()
-    return None if leased is None else _shard(leased)
-
-
-def _shard(row: SqlRow[Any]) -> Shard:
-    return Shard(
-        id=row.id,
-        job_id=row.job_id,
-        number=row.number,
-        start=row.start,
-        stop=row.stop,
-        position=row.position,
-        attempt=row.attempt,
-        deaths=row.deaths,
-        tries=row.tries,
-        next_batch=tuple(row.next_batch),
-        source=row.source,
-        key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
-        effective=Effective(**row.parameters),
-        fair_group=row.fair_group,
     )

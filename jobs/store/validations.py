@@ -13,10 +13,9 @@ from jobs.database import Transaction
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective
 from jobs.states import JOB_IS_REFUSED, JOB_IS_REPORTED, JOB_STARTS, JobStatus
-from jobs.store import clock, fairness, notes, shards
+from jobs.store import clock, deaths, fairness, notes, queueing
+from jobs.store.conditions import NO_LEASE
 from jobs.tables import jobs
-
-_NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
 
 
 def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[str]:
@@ -55,7 +54,8 @@ def lease(tx: Transaction, job_id: str, worker: str, seconds: float) -> Validati
         .limit(1)
         .with_for_update(skip_locked=True)
     )
-    died = cast(jobs.c.leased_by.is_not(None), Integer)
+    waited = jobs.c.leased_by.is_(None)
+    died = and_(~waited, deaths.child_died(jobs.c.leased_by, seconds, heir=worker))
     row = tx.execute(
         update(jobs)
         .where(jobs.c.id == free.scalar_subquery(), jobs.c.status == JobStatus.VALIDATING)
@@ -63,7 +63,7 @@ def lease(tx: Transaction, job_id: str, worker: str, seconds: float) -> Validati
             attempt=jobs.c.attempt + 1,
             leased_by=worker,
             leased_until=clock.after(seconds),
-            deaths=jobs.c.deaths + died,
+            deaths=jobs.c.deaths + cast(died, Integer),
         )
         .returning(jobs)
     ).one_or_none()
@@ -86,7 +86,7 @@ def renew(tx: Transaction, validation: Validation, seconds: float) -> bool:
 
 
 def hand_back(tx: Transaction, validation: Validation) -> bool:
-    return _change(tx, _mine(validation), **_NO_LEASE)
+    return _change(tx, _mine(validation), **NO_LEASE)
 
 
 def try_later(
@@ -99,7 +99,7 @@ def try_later(
         tries=jobs.c.tries + 1,
         next_attempt_at=clock.after(seconds),
         note=notes.trying_again(code, message, seconds),
-        **_NO_LEASE,
+        **NO_LEASE,
     )
 
 
@@ -134,7 +134,7 @@ def report(
         **_settled(key, effective),
     )
     if reported:
-        shards.cancel_unstarted(tx, validation.job_id)
+        queueing.cancel_unstarted(tx, validation.job_id)
     return reported
 
 
@@ -147,18 +147,20 @@ def refuse(tx: Transaction, validation: Validation, code: str, message: str) -> 
         error={"code": code, "message": message},
         note=None,
         finished_at=clock.now(),
-        **_NO_LEASE,
+        **NO_LEASE,
     )
     if refused:
-        shards.cancel_unstarted(tx, validation.job_id)
+        queueing.cancel_unstarted(tx, validation.job_id)
     return refused
 
 
-def return_expired(tx: Transaction) -> int:
+def return_expired(tx: Transaction, lease_seconds: float) -> int:
+    """Make the jobs leasable again whose leases ran out; returns how many."""
+    died = deaths.child_died(jobs.c.leased_by, lease_seconds)
     expired = (
         update(jobs)
         .where(jobs.c.status == JobStatus.VALIDATING, jobs.c.leased_until < clock.now())
-        .values(deaths=jobs.c.deaths + 1, **_NO_LEASE)
+        .values(deaths=jobs.c.deaths + cast(died, Integer), **NO_LEASE)
     )
     return tx.execute(expired).rowcount
 
@@ -197,7 +199,7 @@ def _settled(key: ModelKey, effective: Effective) -> dict[str, Any]:
         "tries": 0,
         "next_attempt_at": None,
         "note": None,
-        **_NO_LEASE,
+        **NO_LEASE,
     }
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from time import time
 from typing import Literal
 
-from sqlalchemy import Double, cast, delete, func, literal, select
+from sqlalchemy import ColumnElement, Double, cast, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.database import Transaction
@@ -54,6 +54,11 @@ def alive(tx: Transaction, role: Role, within: float, host: str | None = None) -
     if host is not None:
         counted = counted.where(workers.c.host == host)
     return tx.execute(counted).scalar_one()
+
+
+def lives(name: ColumnElement[str | None], within: float) -> ColumnElement[bool]:
+    """A condition on a worker's or dispatcher's name: seen in the last `within` seconds."""
+    return exists().where(workers.c.name == name, workers.c.seen_at > clock.before(within))
 
 
 @dataclass(frozen=True, slots=True)

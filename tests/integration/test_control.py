@@ -9,7 +9,7 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, shards, validations
+from jobs.store import control, endings, jobs, queueing, shards, validations
 from jobs.store.control import Retried
 from jobs.tables import jobs as table
 from jobs.tables import shards as shard_table
@@ -62,7 +62,7 @@ def test_a_resumed_job_is_not_judged_by_what_has_passed(database: Database, job_
     with database.transaction() as tx:
         tx.execute(update(table).values(max_error_rate=0.1, total=4))
         assert endings.end_failing(tx) == [job_id]
-        shards.cancel_unstarted_of_ending(tx)
+        queueing.cancel_unstarted_of_ending(tx)
         [closed] = endings.close_finished(tx)
         assert closed.code == endings.TOO_MANY_FAILURES
         tx.execute(update(table).values(deadline=yesterday))

@@ -10,7 +10,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import SHARD_LEASABLE
-from jobs.store import endings, jobs, shards, validations
+from jobs.store import deaths, endings, jobs, shards, validations
 from producer.client import Job
 from producer.submit import Request, from_python, submit_documents
 from tests.mill import Mill, eventually, pool_child, sentences, wait
@@ -107,7 +107,7 @@ def test_what_is_stored_is_not_counted_again(database: Database) -> None:
     first = _lease(database, job_id, "first", seconds=0.001)
     assert _store(database, first, [0, 1], done=False)
     with database.transaction() as tx:
-        shards.return_expired(tx)
+        deaths.return_expired(tx, 60)
     second = _lease(database, job_id, "second")
     assert _store(database, second, [0, 1, 2, 3], done=True)
     with database.transaction() as tx:
@@ -120,7 +120,7 @@ def test_a_live_lease_is_left_alone(database: Database) -> None:
     with database.transaction() as tx:
         assert shards.lease(tx, held.id, "other", 60) is None
         assert shards.lease_next(tx, KEY, "other", 60) is None
-        assert shards.return_expired(tx) == 0
+        assert deaths.return_expired(tx, 60) == 0
         assert shards.lease(tx, held.id, "holder", 60) is not None, "its own child died"
 
 

@@ -19,7 +19,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus, JobTransition
-from jobs.store import control, endings, jobs, shards, validations
+from jobs.store import control, deaths, endings, jobs, queueing, shards, validations
 from producer.submit import Request, from_python, submit_documents
 
 KEY = ModelKey("lead-1", "1", "lead", None)
@@ -130,12 +130,12 @@ class Walk(RuleBasedStateMachine):
             (source, each.target) for source in states.JOB_FINALIZES.sources for each in ends
         ]
         with self.step(*closing, *way(states.JOB_IS_CANCELLED)) as tx:
-            shards.return_expired(tx)
+            deaths.return_expired(tx, 60)
             endings.end_late(tx)
             endings.end_failing(tx)
-            shards.cancel_unstarted_of_ending(tx)
+            queueing.cancel_unstarted_of_ending(tx)
             endings.close_finished(tx)
-            shards.queue_due(tx, 4, 0)
+            queueing.queue_due(tx, 4, 0)
 
     @rule()
     def pause(self) -> None:

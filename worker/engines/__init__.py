@@ -16,6 +16,14 @@ MODEL_ERRORS = (RuntimeError, ValueError, IndexError)
 """What a model raises over an input that it can not take; anything else is a defect."""
 
 
+class OutOfMemory(Exception):
+    """This batch needs more memory than the device has; a smaller one may not."""
+
+
+class DeviceLost(Exception):
+    """This process can not use its device any more; a new process can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One document, ready for the model."""
@@ -58,7 +66,10 @@ class Engine(Protocol):
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
-        """Generate for one batch; row i samples with seeds[i] where sampling is on."""
+        """Generate for one batch; row i samples with seeds[i] where sampling is on.
+
+        Raises OutOfMemory and DeviceLost, and MODEL_ERRORS over an input.
+        """
         ...
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:

@@ -1,0 +1,48 @@
+"""What several queries say in the same words: conditions on jobs and on shards, the order of
+work, and what a row holds that nobody has a lease on."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_
+
+from jobs.job import ModelKey
+from jobs.states import JobStatus
+from jobs.store import clock, hours
+from jobs.tables import fair_shares, jobs, shards
+
+NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
+
+
+def has_error() -> ColumnElement[bool]:
+    return jobs.c.error.is_not(None)
+
+
+def workable() -> ColumnElement[bool]:
+    """A condition on jobs: a worker may go on with it now."""
+    return and_(jobs.c.status == JobStatus.IN_PROGRESS, ~has_error(), hours.are_open())
+
+
+def has_model(key: ModelKey) -> ColumnElement[bool]:
+    """A condition on jobs: the model of `key`, once loaded, can do it."""
+    return and_(
+        jobs.c.model == key.model,
+        jobs.c.model_revision == key.revision,
+        jobs.c.engine == key.engine,
+        jobs.c.dtype.is_not_distinct_from(key.dtype),
+    )
+
+
+def due() -> ColumnElement[bool]:
+    """A condition on shards: not put off until later."""
+    return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
+
+
+def dispatch_order() -> tuple[ColumnElement[Any], ...]:
+    """By priority, then fairly between groups, then oldest first."""
+    return (
+        jobs.c.priority.desc(),
+        fair_shares.c.tokens,
+        jobs.c.created_at,
+        jobs.c.id,
+        shards.c.number,
+    )

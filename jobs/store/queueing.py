@@ -1,0 +1,159 @@
+"""Shards that nobody works on: added, sent, given up, and taken up again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, Subquery, and_, cast, insert, or_, select, update
+
+from jobs.database import Transaction
+from jobs.job import NewShard
+from jobs.states import (
+    JOB_UNFINISHED,
+    SHARD_IS_CANCELLED,
+    SHARD_LEASABLE,
+    SHARD_QUEUES,
+    SHARD_RETRIES,
+    SHARD_UNQUEUES,
+    JobStatus,
+    ShardState,
+)
+from jobs.store import clock, fairness
+from jobs.store.conditions import NO_LEASE, dispatch_order, due, has_error, workable
+from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
+
+# Whoever takes it up again begins anew: what it died of may be mended.
+_AGAIN: dict[str, Any] = {
+    "state": SHARD_RETRIES.target,
+    "finished_at": None,
+    "deaths": 0,
+    "false_starts": 0,
+    "suspects": {},
+    "tries": 0,
+    "next_attempt_at": None,
+    "next_batch": [],
+}
+
+
+def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]) -> None:
+    tx.execute(
+        insert(shards),
+        [
+            {
+                "job_id": job_id,
+                "number": number,
+                "start": shard.start,
+                "stop": shard.stop,
+                "position": shard.position,
+            }
+            for number, shard in enumerate(new, start=first_number)
+        ],
+    )
+
+
+# --- sent
+
+
+def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
+    """Mark up to `limit` shards as sent and return their ids, in the order to send them.
+
+    First those whose message may be lost, sent longest ago; then new ones.
+    """
+    lost = (
+        select(shards.c.id)
+        .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), workable())
+        .join(jobs)
+        .order_by(shards.c.queued_at)
+    )
+    ids = _mark_sent(tx, lost, limit)
+    if len(ids) < limit:
+        new = (
+            select(shards.c.id)
+            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, due(), workable())
+            .join(jobs)
+            .outerjoin(fair_shares, fairness.of_job())
+            .order_by(*dispatch_order())
+        )
+        ids += _mark_sent(tx, new, limit - len(ids))
+    return ids
+
+
+def unqueue(tx: Transaction, job_id: str) -> int:
+    """Forget the messages of a job that was paused; they will find nothing to do."""
+    queued = and_(shards.c.job_id == job_id, shards.c.state.in_(SHARD_UNQUEUES.sources))
+    return tx.execute(
+        update(shards).where(queued).values(state=SHARD_UNQUEUES.target, queued_at=None)
+    ).rowcount
+
+
+def _sent_before(seconds: float) -> ColumnElement[bool]:
+    return shards.c.queued_at < clock.before(seconds)
+
+
+def _mark_sent(tx: Transaction, candidates: Any, limit: int) -> list[int]:
+    chosen = list(
+        tx.execute(candidates.limit(limit).with_for_update(of=shards, skip_locked=True)).scalars()
+    )
+    if chosen:
+        tx.execute(
+            update(shards)
+            .where(shards.c.id.in_(chosen), shards.c.state.in_(SHARD_QUEUES.sources))
+            .values(state=SHARD_QUEUES.target, queued_at=clock.now())
+        )
+    return chosen
+
+
+# --- given up
+
+
+def cancel_unstarted_of_ending(tx: Transaction) -> int:
+    """Give up what is left of jobs that an error or a user has ended."""
+    ending = or_(
+        and_(jobs.c.status.in_(JOB_UNFINISHED), has_error()),
+        jobs.c.status == JobStatus.CANCELLING,
+    )
+    # The job before its shards, as whoever cancels one locks them; who holds one now does it.
+    free = select(jobs.c.id).where(ending).with_for_update(skip_locked=True)
+    found = list(tx.execute(free).scalars())
+    return tx.execute(_cancel(shards.c.job_id.in_(found))).rowcount if found else 0
+
+
+def cancel_unstarted(tx: Transaction, job_id: str) -> int:
+    return tx.execute(_cancel(shards.c.job_id == job_id)).rowcount
+
+
+def _cancel(which: ColumnElement[bool]) -> Any:
+    return (
+        update(shards)
+        .where(which, SHARD_UNFINISHED)
+        .where(shards.c.state.in_(SHARD_LEASABLE & SHARD_IS_CANCELLED.sources))
+        .values(state=SHARD_IS_CANCELLED.target, finished_at=clock.now(), **NO_LEASE)
+    )
+
+
+# --- taken up again
+
+
+def take_up_cancelled(tx: Transaction, job_id: str) -> int:
+    """Make what was cut off wait again; returns how many documents that are."""
+    cut_off = and_(shards.c.job_id == job_id, shards.c.state == ShardState.CANCELLED)
+    left = shards.c.stop - shards.c.start - shards.c.completed - shards.c.failed
+    taken_up = update(shards).where(cut_off).values(**_AGAIN).returning(left)
+    return sum(tx.execute(taken_up).scalars())
+
+
+def take_up_failed(tx: Transaction, counted: Subquery) -> None:
+    """Make shards wait again, their counts lower by `counted` (id, failed, input_tokens,
+    output_tokens): rows that are deleted in the same transaction."""
+    lower: dict[str, Any] = {
+        name: shards.c[name] - counted.c[name]
+        for name in ("failed", "input_tokens", "output_tokens")
+    }
+    # What they took is forgotten with them, or a forecast would put it down to the others.
+    kept = 1.0 - counted.c.failed / cast(shards.c.completed + shards.c.failed, Double)
+    lower["busy_seconds"] = shards.c.busy_seconds * kept
+    waiting = [*SHARD_RETRIES.sources, ShardState.PENDING]
+    tx.execute(
+        update(shards)
+        .where(shards.c.id == counted.c.id, shards.c.state.in_(waiting))
+        .values(**lower, **_AGAIN)
+    )

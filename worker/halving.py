@@ -1,0 +1,142 @@
+"""Batches through the model, documents into rows. What the model refuses is halved until one
+document fails alone.
+
+Knows no lease and no SQL. What the process can not survive, a device that is lost among it,
+passes through.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import chain
+
+from jobs.documents import Document, storable
+from jobs.job import Row
+from jobs.parameters import Effective
+from worker import batching
+from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated, OutOfMemory
+
+log = logging.getLogger("gistmill.halving")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A document on its way through the model."""
+
+    document: Document
+    encoded: Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a batch was not done. Not the exception itself: with its traceback it would keep the
+    memory that the next, smaller batch needs."""
+
+    code: str
+    message: str
+    memory: bool = False
+    """Whether a smaller batch would need less of what there was too little of."""
+
+
+class Halving:
+    """The batches of one shard. `deadline` is how long each attempt may take."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        effective: Effective,
+        deadline: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._engine = engine
+        self._effective = effective
+        self._deadline = deadline
+        # Padded tokens in one batch, once a larger one was more than the memory holds.
+        self._room: int | None = None
+
+    def generate(self, batch: Sequence[Item]) -> list[Row]:
+        """One row for each document of the batch."""
+        parts, rows = self._within_room(batch), []
+        while parts:
+            part = parts.pop(0)
+            outcome = self._attempt(part)
+            if not isinstance(outcome, Refusal):
+                rows += outcome
+            elif len(part) == 1:
+                rows.append(_refused(part[0], outcome))
+            elif outcome.memory:
+                self._room = _padded_tokens(part) // 2
+                parts = self._within_room([*part, *chain(*parts)])
+            else:
+                middle = len(part) // 2
+                parts[:0] = [part[:middle], part[middle:]]
+        return rows
+
+    def _within_room(self, items: Sequence[Item]) -> list[list[Item]]:
+        """All together, or as many as the memory was found to hold."""
+        plan = batching.plan(_lengths(items), self._room, max_num_seqs=len(items))
+        return [[items[position] for position in part] for part in plan]
+
+    def _attempt(self, batch: Sequence[Item]) -> list[Row] | Refusal:
+        seeds = [self._effective.seed_of(item.document.index) for item in batch]
+        try:
+            with self._deadline():
+                ids = [item.encoded.ids for item in batch]
+                generated = self._engine.generate(ids, self._effective, seeds)
+                texts = self._engine.decode(generated)
+        except (OutOfMemory, MemoryError) as error:
+            refusal = Refusal("out_of_memory", _line(error), memory=True)
+        except MODEL_ERRORS as error:
+            refusal = Refusal("generation_failed", _line(error))
+        else:
+            return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
+        log.warning("the model refuses %d document(s): %s", len(batch), refusal.message)
+        return refusal
+
+
+def failed(document: Document, code: str, message: str) -> Row:
+    """The row of a document that has no summary."""
+    return Row(
+        index=document.index,
+        id=document.id,
+        summary=None,
+        input_tokens=0,
+        output_tokens=0,
+        truncated=False,
+        finish_reason=None,
+        error_code=code,
+        error_message=message,
+        reference=document.reference,
+    )
+
+
+def _row(item: Item, generated: Generated, text: str) -> Row:
+    return Row(
+        index=item.document.index,
+        id=item.document.id,
+        summary=storable(text),
+        input_tokens=item.encoded.tokens,
+        output_tokens=generated.tokens,
+        truncated=item.encoded.truncated,
+        finish_reason=generated.finish_reason,
+        error_code=None,
+        error_message=None,
+        reference=item.document.reference,
+    )
+
+
+def _refused(item: Item, refusal: Refusal) -> Row:
+    message = f"document {item.document.index}: {refusal.message}"
+    return failed(item.document, refusal.code, message)
+
+
+def _line(error: Exception) -> str:
+    return storable(f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": "))
+
+
+def _lengths(items: Sequence[Item]) -> list[int]:
+    return [len(item.encoded.ids) for item in items]
+
+
+def _padded_tokens(items: Sequence[Item]) -> int:
+    return batching.padded_tokens(range(len(items)), _lengths(items))
