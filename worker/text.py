@@ -16,7 +16,7 @@ from jobs.documents import storable
 from jobs.errors import DocumentError, UsageError
 from jobs.parameters import Effective, Parameters
 from worker import extra, models
-from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated
+from worker.engines import MODEL_ERRORS, DeviceLost, Encoded, Engine, Generated, OutOfMemory
 
 
 @click.command(
@@ -67,7 +67,7 @@ def summarize(
 
     Raises UsageError for an empty text, JobError where the model or the parameters can
     not be used, TransientError for trouble with the hub, DocumentError
-    ("generation_failed") where the model refuses the text.
+    ("generation_failed", "out_of_memory") where the model refuses the text.
     """
     if not text.strip():
         raise UsageError("the text is empty; give one as an argument or on standard input")
@@ -97,10 +97,15 @@ def _generate(engine: Engine, encoded: Encoded, effective: Effective) -> tuple[G
     try:
         generated = engine.generate([encoded.ids], effective, [effective.seed_of(0)])
         [summary] = engine.decode(generated)
-    except MODEL_ERRORS as error:
-        message = f"the model refuses the text: {type(error).__name__}: {error}".splitlines()[0]
-        raise DocumentError("generation_failed", message) from error
+    except (OutOfMemory, MemoryError) as error:
+        raise DocumentError("out_of_memory", _refused(error)) from error
+    except (DeviceLost, *MODEL_ERRORS) as error:
+        raise DocumentError("generation_failed", _refused(error)) from error
     return generated[0], summary
+
+
+def _refused(error: Exception) -> str:
+    return f"the model refuses the text: {type(error).__name__}: {error}".splitlines()[0]
 
 
 def _read_standard_input() -> str:

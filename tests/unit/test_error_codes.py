@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Which argument of these calls is the code.
-CODE_AT = dict.fromkeys(("JobError", "DocumentError", "TransientError", "_error"), 0)
-CODE_AT |= dict.fromkeys(("_bad", "_failed"), 1)
+CODE_AT = dict.fromkeys(("JobError", "DocumentError", "TransientError", "Refusal", "_error"), 0)
+CODE_AT |= dict.fromkeys(("_bad", "failed"), 1)
 
 
 def test_documented_and_raised_are_the_same() -> None:

@@ -1,0 +1,96 @@
+"""What the model refuses, and what it has no memory for."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import pytest
+
+from jobs.documents import Document
+from jobs.parameters import Effective
+from worker.engines import DeviceLost, Generated, OutOfMemory
+from worker.engines.lead import LeadEngine
+from worker.halving import Halving, Item
+
+EFFECTIVE = Effective()
+
+
+class Refusing(LeadEngine):
+    """Raises what `refuse` finds wrong with the lengths of a batch; notes the others' sizes."""
+
+    def __init__(self, refuse: Callable[[list[int]], Exception | None]) -> None:
+        super().__init__(1)
+        self.refused: list[int] = []
+        self.done: list[int] = []
+        self._refuse = refuse
+
+    def generate(
+        self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
+    ) -> list[Generated]:
+        error = self._refuse([len(ids) for ids in batch])
+        (self.refused if error else self.done).append(len(batch))
+        if error:
+            raise error
+        return super().generate(batch, effective, seeds)
+
+
+def test_what_the_model_refuses_fails_alone() -> None:
+    def seven(lengths: list[int]) -> Exception | None:
+        return RuntimeError("index out of range\nin self") if 7 in lengths else None
+
+    codes, message = _generate(Refusing(seven), [[*range(1, 17)]])
+    assert codes == {6: "generation_failed"}
+    assert message == "document 6: RuntimeError: index out of range"
+
+
+@pytest.mark.parametrize("error", [OutOfMemory("tried to allocate 1 GiB"), MemoryError()])
+def test_a_batch_that_needs_too_much_memory_is_halved(error: Exception) -> None:
+    """Once: the next batches begin with the size that was found."""
+    engine = Refusing(lambda lengths: error if len(lengths) > 3 else None)
+    codes, _ = _generate(engine, [[10] * 16, [10] * 16, [9] * 16])
+    assert codes == {}
+    assert engine.refused == [16, 8, 4]
+    assert sum(engine.done) == 48
+    assert max(engine.done) == 2
+
+
+def test_shorter_documents_may_be_more() -> None:
+    """What is too much is a number of tokens, padding included."""
+    engine = Refusing(lambda lengths: OutOfMemory() if len(lengths) * max(lengths) > 40 else None)
+    codes, _ = _generate(engine, [[10] * 8, [2] * 16])
+    assert codes == {}
+    assert engine.refused == [8]
+    assert engine.done == [4, 4, 16]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OutOfMemory("tried to allocate 1 GiB"), "OutOfMemory: tried to allocate 1 GiB"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_document_that_needs_too_much_memory_alone(error: Exception, said: str) -> None:
+    engine = Refusing(lambda lengths: error if 50 in lengths else None)
+    codes, message = _generate(engine, [[50, 10, 10, 10], [10, 10]])
+    assert codes == {0: "out_of_memory"}
+    assert message == f"document 0: {said}"
+
+
+def test_a_device_that_is_lost_passes_through() -> None:
+    with pytest.raises(DeviceLost):
+        _generate(Refusing(lambda _: DeviceLost()), [[10, 10]])
+
+
+def _generate(engine: LeadEngine, batches: list[list[int]]) -> tuple[dict[int, str], str | None]:
+    """Documents of these lengths: the codes of those that fail, and a message."""
+    halving = Halving(engine, EFFECTIVE, nullcontext)
+    rows = []
+    first = 0
+    for lengths in batches:
+        documents = [Document(first + n, "x" * length) for n, length in enumerate(lengths)]
+        encoded = engine.encode([document.text or "" for document in documents], EFFECTIVE)
+        rows += halving.generate([Item(*pair) for pair in zip(documents, encoded, strict=True)])
+        first += len(lengths)
+    assert sorted(row.index for row in rows) == [*range(first)]
+    codes = {row.index: row.error_code for row in rows if row.error_code}
+    return codes, next((row.error_message for row in rows if row.error_code), None)
