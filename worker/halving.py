@@ -44,10 +44,12 @@ class Halving:
 
     def __init__(
         self,
+        job_id: str,
         engine: Engine,
         effective: Effective,
         deadline: Callable[[], AbstractContextManager[None]],
     ) -> None:
+        self._job_id = job_id
         self._engine = engine
         self._effective = effective
         self._deadline = deadline
@@ -90,7 +92,9 @@ class Halving:
             refusal = Refusal("generation_failed", _line(error))
         else:
             return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
-        log.warning("the model refuses %d document(s): %s", len(batch), refusal.message)
+        log.warning(
+            "%s: the model refuses %d document(s): %s", self._job_id, len(batch), refusal.message
+        )
         return refusal
 
 

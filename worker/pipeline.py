@@ -169,7 +169,7 @@ class Pipeline:
 
     def _halving(self, shard: Shard) -> Halving:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
-        return Halving(self._engine(shard.key), shard.effective, deadline)
+        return Halving(shard.job_id, self._engine(shard.key), shard.effective, deadline)
 
     def _engine(self, key: ModelKey) -> Engine:
         if self._loaded is None or self._loaded[0] != key:

@@ -1,7 +1,7 @@
 """A random walk of verbs, workers and clocks over jobs in a real database.
 
-Whatever is asked in whatever order, a job goes only ways that `jobs.states` declares,
-and its counts are those of its rows.
+Whatever is asked in whatever order, a job goes only ways that `jobs.states` declares, its
+counts are those of its rows, and only documents that still wait are suspected of anything.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus, JobTransition
-from jobs.store import control, deaths, endings, jobs, queueing, shards, validations
+from jobs.store import control, deaths, endings, jobs, queueing, shards, summaries, validations
 from producer.submit import Request, from_python, submit_documents
 
 KEY = ModelKey("lead-1", "1", "lead", None)
@@ -89,7 +89,8 @@ class Walk(RuleBasedStateMachine):
         code=st.sampled_from([None, None, *CODES]),
     )
     def store(self, which: int, share: float, code: str | None) -> None:
-        """Some or all of a shard, by a worker that may have lost its lease."""
+        """Some or all of a shard, by a worker that may have lost its lease; what is left of it
+        is in hand next."""
         if not self.leases:
             return
         shard = self.leases[which % len(self.leases)]
@@ -97,8 +98,10 @@ class Walk(RuleBasedStateMachine):
         rows = [_row(index, code) for index in range(shard.start, stop)]
         done = stop == shard.stop
         with self.step() as tx:
+            over = summaries.done(tx, shard.job_id, stop, shard.stop)
+            in_hand = [index for index in range(stop, shard.stop) if index not in over]
             stored = shards.store(
-                tx, shard, rows, [], done=done, lease_seconds=60, busy_seconds=0.1
+                tx, shard, rows, in_hand, done=done, lease_seconds=60, busy_seconds=0.1
             )
             if stored and not done and not shards.job_goes_on(tx, shard.job_id):
                 shards.hand_back(tx, shard)
@@ -183,6 +186,17 @@ class Walk(RuleBasedStateMachine):
                     assert not cancelled
                     assert completed + failed == job.total
 
+    @invariant()
+    def suspects_wait(self) -> None:
+        with self.database.transaction() as tx:
+            assert tx.exec_driver_sql(CLEARED).all() == []
+
+
+CLEARED = """
+SELECT shards.id, suspect FROM shards, jsonb_object_keys(suspects) AS suspect
+WHERE suspect::bigint NOT BETWEEN start AND stop - 1 OR suspect::bigint IN
+      (SELECT "index" FROM summaries WHERE summaries.job_id = shards.job_id)
+"""
 
 COUNTS = """
 SELECT (SELECT count(*) FROM summaries WHERE job_id = %(job)s AND error_code IS NULL),
