@@ -13,7 +13,7 @@ from jobs.database import Database
 from jobs.documents import Document
 from jobs.job import Validation
 from jobs.parameters import Effective, Parameters
-from jobs.store import shards
+from jobs.store import queueing
 from worker import models
 from worker.models import Resolved
 
@@ -32,7 +32,7 @@ def report(
     Raises JobError where the source can not be read.
     """
     with database.transaction() as tx:
-        count, chosen = shards.sample(tx, validation.job_id, _SHARDS)
+        count, chosen = queueing.sample(tx, validation.job_id, _SHARDS)
     documents = [
         document for extent in chosen for document in sources.read(database, extent)[:_DOCUMENTS]
     ]

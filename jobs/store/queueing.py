@@ -1,12 +1,23 @@
-"""Shards that nobody works on: added, sent, given up, and taken up again."""
+"""Shards that nobody works on: added, looked into, sent, given up, and taken up again."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Subquery, and_, cast, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Subquery,
+    and_,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from jobs.database import Transaction
-from jobs.job import NewShard
+from jobs.job import NewShard, Sample
 from jobs.states import (
     JOB_UNFINISHED,
     SHARD_IS_CANCELLED,
@@ -48,6 +59,21 @@ def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]
             for number, shard in enumerate(new, start=first_number)
         ],
     )
+
+
+def sample(tx: Transaction, job_id: str, limit: int) -> tuple[int, list[Sample]]:
+    """How many shards the job has, and at most `limit` of them, spread evenly."""
+    count = tx.execute(
+        select(func.count()).select_from(shards).where(shards.c.job_id == job_id)
+    ).scalar_one()
+    numbers = {place * count // limit for place in range(limit)}
+    chosen = tx.execute(
+        select(shards.c.start, shards.c.stop, shards.c.position, jobs.c.source)
+        .join(jobs)
+        .where(shards.c.job_id == job_id, shards.c.number.in_(numbers))
+        .order_by(shards.c.number)
+    )
+    return count, [Sample(job_id, *row) for row in chosen]
 
 
 # --- sent

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy import Row as SqlRow
 
 from jobs.database import Transaction
-from jobs.job import ModelKey, Row, Sample, Shard
+from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import (
     SHARD_IS_CANCELLED,
@@ -44,24 +44,6 @@ from jobs.store.conditions import (
     workable,
 )
 from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
-
-# --- looking
-
-
-def sample(tx: Transaction, job_id: str, limit: int) -> tuple[int, list[Sample]]:
-    """How many shards the job has, and at most `limit` of them, spread evenly."""
-    count = tx.execute(
-        select(func.count()).select_from(shards).where(shards.c.job_id == job_id)
-    ).scalar_one()
-    numbers = {place * count // limit for place in range(limit)}
-    chosen = tx.execute(
-        select(shards.c.start, shards.c.stop, shards.c.position, jobs.c.source)
-        .join(jobs)
-        .where(shards.c.job_id == job_id, shards.c.number.in_(numbers))
-        .order_by(shards.c.number)
-    )
-    return count, [Sample(job_id, *row) for row in chosen]
-
 
 # --- leasing
 

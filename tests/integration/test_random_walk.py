@@ -120,6 +120,19 @@ class Walk(RuleBasedStateMachine):
                     tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=0.1
                 )
 
+    @rule(size=st.integers(0, 3))
+    def die(self, size: int) -> None:
+        """The same worker dies with some documents in hand; its next child takes over."""
+        with self.step() as tx:
+            shard = shards.lease_next(tx, KEY, "c", 60)
+            if shard is None:
+                return
+            over = summaries.done(tx, shard.job_id, shard.start, shard.stop)
+            left = [index for index in range(shard.start, shard.stop) if index not in over]
+            assert shards.store(
+                tx, shard, [], left[:size], done=False, lease_seconds=60, busy_seconds=0.1
+            )
+
     @rule(which=st.integers(0, 3))
     def hand_back(self, which: int) -> None:
         if self.leases:
