@@ -1,6 +1,5 @@
 """Says in SQL that this process lives: a thread that renews its row until it is told to stop."""
 
-import logging
 import os
 import socket
 import threading
@@ -9,12 +8,13 @@ from secrets import token_hex
 from types import TracebackType
 from typing import Self
 
+from jobs import logs
 from jobs.database import Database
 from jobs.errors import DatabaseUnreachable
 from jobs.store import workers
 from jobs.store.workers import Presence, Role
 
-log = logging.getLogger("gistmill.presence")
+log = logs.get("presence")
 
 
 def of_this_process(role: Role, device: str | None = None) -> Presence:
@@ -62,4 +62,4 @@ class Announcer:
             with self._database.transaction() as tx:
                 workers.announce(tx, self.presence)
         except DatabaseUnreachable as error:
-            log.warning("%s", error)
+            log.warning("could not say that we live", error=error)

@@ -9,18 +9,17 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import cycle
-from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import TextIO
 
-from jobs import settings, tether
+from jobs import tether
 from jobs.errors import UsageError
+from jobs.logs import Form
+from jobs.one_log import OneLog
 
 _SHORTEST_BACKOFF = 0.5
 _LONGEST_BACKOFF = 5.0
@@ -32,7 +31,6 @@ _LOOK = 0.2
 _READ = 64 * 1024
 _USAGE = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_COLOURS = (36, 33, 32, 35, 34)
 _STOPPING = "stopping; workers finish the batch in hand (Ctrl-C again kills)"
 
 Tend = Callable[[], str | None]
@@ -48,11 +46,19 @@ class Child:
     env: Mapping[str, str]
 
 
-def run(children: Sequence[Child], *, drain: float, out: TextIO, tend: Tend = lambda: None) -> None:
+def run(
+    children: Sequence[Child],
+    *,
+    drain: float,
+    out: TextIO,
+    form: Form,
+    tend: Tend = lambda: None,
+) -> None:
     """Run until a signal asks to stop: once and children have `drain` seconds, twice and they
-    are killed. Children's lines go to `out`, our own to standard error. Raises UsageError where
+    are killed. Children's lines, which are of this form, go to `out`. Raises UsageError where
     a child says (exit code 2) that it cannot be run so."""
-    _Supervisor(children, drain + _MARGIN, out, tend).run()
+    log = OneLog([child.name for child in children], out, form)
+    _Supervisor(children, drain + _MARGIN, log, tend).run()
 
 
 class _Running:
@@ -101,11 +107,11 @@ class _Running:
 
 
 class _Supervisor:
-    def __init__(self, children: Sequence[Child], patience: float, out: TextIO, tend: Tend) -> None:
+    def __init__(self, children: Sequence[Child], patience: float, log: OneLog, tend: Tend) -> None:
         self._running = [_Running(child) for child in children]
         self._patience = patience
         self._tend = tend
-        self._log = _Log([child.name for child in children], out)
+        self._log = log
         self._selector = selectors.DefaultSelector()
         self._asked = 0
 
@@ -117,7 +123,7 @@ class _Supervisor:
                     self._read(_LOOK)
                     self._reap()
                     if line := self._tend():
-                        _print(line, sys.stderr)
+                        self._log.say("warning", line)
             finally:
                 self._stop()
 
@@ -158,7 +164,7 @@ class _Supervisor:
     def _say(self, running: _Running, lines: Sequence[bytes]) -> None:
         for line in lines:
             running.last_line = line.decode(errors="replace").rstrip()
-            self._log.write(running.child.name, running.last_line)
+            self._log.copy(running.child.name, running.last_line)
 
     def _reap(self) -> None:
         for running in self._running:
@@ -169,7 +175,7 @@ class _Supervisor:
                 raise UsageError(f"{running.child.name} can not run: {running.last_line}")
             running.wait_before_restart()
             seconds = running.not_before - monotonic()
-            self._log.write(running.child.name, f"ended with {code}; again in {seconds:.1f} s")
+            self._log.say_of(running.child.name, f"ended with {code}; again in {seconds:.1f} s")
 
     def _take_leave(self, running: _Running, process: subprocess.Popen[bytes]) -> int:
         """Print a child's last words and wait for its end; returns its exit code."""
@@ -187,7 +193,7 @@ class _Supervisor:
 
     def _stop(self) -> None:
         if self._asked:
-            _print(_STOPPING, sys.stderr)
+            self._log.say("info", _STOPPING)
         for running in self._running:
             running.ask_to_stop()
         ends = monotonic() + self._patience
@@ -203,33 +209,3 @@ class _Supervisor:
 
     def _alive(self) -> list[_Running]:
         return [r for r in self._running if r.process is not None and r.process.poll() is None]
-
-
-class _Log:
-    """Lines from several children, each behind its child's name."""
-
-    def __init__(self, names: Sequence[str], out: TextIO) -> None:
-        self._out = out
-        width = max(map(len, names))
-        colours = cycle(_COLOURS if out.isatty() and settings.colour_wanted() else [None])
-        self._prefixes = {
-            name: _prefix(name.ljust(width), colour)
-            for name, colour in zip(names, colours, strict=False)
-        }
-
-    def write(self, name: str, line: str) -> None:
-        _print(f"{self._prefixes[name]} {line}", self._out)
-
-
-def _print(line: str, out: TextIO) -> None:
-    """Print a line; where nobody reads any more (`tee` after a Ctrl-C, a closed terminal), fall
-    silent for good, Python's own flush at its end included: children are still to be stopped."""
-    try:
-        print(line, file=out, flush=True)
-    except OSError:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), out.fileno())
-
-
-def _prefix(name: str, colour: int | None) -> str:
-    return f"{name} |" if colour is None else f"\x1b[{colour}m{name} |\x1b[0m"

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home)
     database_url: str | None = None
     broker_url: str | None = None
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is for people where the log goes to a terminal, JSON elsewhere."""
     timings: Timings = Timings()
 
     @classmethod
@@ -217,6 +219,7 @@ def _exactly(settings: Settings) -> dict[str, str]:
         "GISTMILL_HOME": str(settings.home),
         "GISTMILL_DATABASE_URL": settings.database_url or "",
         "GISTMILL_BROKER_URL": settings.broker_url or "",
+        "GISTMILL_LOG_FORMAT": settings.log_format,
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 

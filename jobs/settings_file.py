@@ -3,6 +3,7 @@
 ```toml
 home = "mill"                # beside this file, unless absolute
 broker_url = "redis://host:6379/0"
+log_format = "json"          # or "console"; without it, as fits where the log goes
 
 [timings]
 lease = 120

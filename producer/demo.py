@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from jobs import services, settings, tether
+from jobs import logs, services, settings, tether
 from jobs.errors import GistmillError, UsageError
 from jobs.model_names import PACKAGED as MODEL
 from jobs.settings import Settings
@@ -109,7 +109,7 @@ def _log_of(name: str, mill: Settings) -> Path:
 def _ended(name: str, code: int, log: Path) -> GistmillError:
     kind = UsageError if code == UsageError.exit_code else GistmillError
     last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-    return kind(f"gistmill {name} ended with {code}: {last} (all of its log: {log})")
+    return kind(f"gistmill {name} ended with {code}: {logs.in_words(last)} (all of its log: {log})")
 
 
 def _report(client: Client, job: Job, texts: dict[str, str]) -> None:

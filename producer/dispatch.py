@@ -5,11 +5,11 @@ jobs, and marks the messages to send; they are sent after the commit. A message
 that is lost on the way is sent again, one that is doubled does no harm.
 """
 
-import logging
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from jobs import logs
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
@@ -18,7 +18,7 @@ from jobs.store import deaths, endings, fairness, hours, locks, queueing, valida
 from jobs.store.endings import Closed
 from jobs.windows import RunWindow
 
-log = logging.getLogger("gistmill.dispatch")
+log = logs.get("dispatch")
 
 _SMALLEST_WINDOW = 8
 
@@ -41,7 +41,7 @@ def run(database: Database, broker: Broker, timings: Timings, stop: threading.Ev
         try:
             _report(fill(database, broker, timings))
         except (DatabaseUnreachable, BrokerUnreachable) as error:
-            log.warning("%s; trying again", error)
+            log.warning("a turn failed; trying again", error=error)
 
 
 def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
@@ -80,7 +80,7 @@ def _turn_windows(tx: Transaction) -> None:
         try:
             interval = RunWindow.parse(window).interval(datetime.now(UTC))
         except UsageError as error:  # a zone that the submitter's machine knows and this one not
-            log.warning("%s stays shut: %s", job_id, error)
+            log.warning("its run window stays shut", job=job_id, error=error)
         else:
             hours.set_interval(tx, job_id, interval)
 
@@ -103,11 +103,11 @@ def _choose(tx: Transaction, turn: Turn, waiting: int, timings: Timings) -> None
 
 def _report(turn: Turn) -> None:
     if turn.returned:
-        log.warning("took back %d lease(s) that ran out", turn.returned)
+        log.warning("took back leases that ran out", leases=turn.returned)
     for job_id in turn.ended:
-        log.warning("%s ends early; `gistmill status` says why", job_id)
+        log.warning("job ends early; `gistmill status` says why", job=job_id)
     for job in turn.closed:
-        level, why = (logging.WARNING, f": {job.code}") if job.code else (logging.INFO, "")
-        log.log(level, "%s %s%s", job.job_id, job.status, why)
+        say = log.warning if job.code else log.info
+        say("job is over", job=job.job_id, status=job.status, error=job.code)
     if turn.validations or turn.shards:
-        log.debug("sent %d validation(s), %d shard(s)", len(turn.validations), len(turn.shards))
+        log.debug("sent", validations=len(turn.validations), shards=len(turn.shards))

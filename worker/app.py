@@ -4,7 +4,6 @@ The parent announces the worker and takes signals; the child, spawned afresh,
 loads the model in its first task. `child()` is the one thing of its kind in a process.
 """
 
-import logging
 import sys
 import warnings
 from dataclasses import dataclass
@@ -17,17 +16,18 @@ from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 
-from jobs import presence, services, settings
+from jobs import logs, presence, services, settings
 from jobs.broker import Broker, make_app
 from jobs.database import Database
 from jobs.job import ModelKey
 from jobs.settings import Settings, WorkerProcess
+from worker import celery_words
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
 from worker.validation import Validator
 
-log = logging.getLogger("gistmill.worker")
+log = logs.get("worker")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     it a user's own `worker/`, first on the path."""
 
     def ready(**_: Any) -> None:
-        log.info("%s is ready", process.name)
+        log.info("worker is ready")
 
     def drain(**_: Any) -> None:
         process.drain_file.touch()
@@ -112,6 +112,7 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     # lost connection, of a default to come; ours is set.
     for told_in_vain in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", told_in_vain)
+    celery_words.replace()
     app.worker_main(
         [
             "--quiet",

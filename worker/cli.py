@@ -27,15 +27,16 @@ def command(device: str) -> None:
     """Summarize shards until stopped: Ctrl-C or SIGTERM finishes the batch in hand."""
     # Even for lead: any worker may be asked to look at a model.
     extra.require("a worker")
-    logs.configure()
     configured = settings.load()
+    form = logs.form_of(configured.log_format, sys.stderr)
     found = devices.find(device)
     if len(found) == 1:
         from worker import app
 
+        logs.configure(form)
         app.run(configured, found[0])
     else:
-        _run_several(configured, found)
+        _run_several(configured.model_copy(update={"log_format": form}), found)
 
 
 def _run_several(configured: Settings, found: list[str]) -> None:
@@ -47,4 +48,5 @@ def _run_several(configured: Settings, found: list[str]) -> None:
         )
         for device in found
     ]
-    processes.run(workers, drain=configured.timings.drain, out=sys.stderr)
+    form = logs.form_of(configured.log_format, sys.stderr)
+    processes.run(workers, drain=configured.timings.drain, out=sys.stderr, form=form)

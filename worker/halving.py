@@ -5,19 +5,19 @@ Knows no lease and no SQL. What the process can not survive, a device that is lo
 passes through.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 
+from jobs import logs
 from jobs.documents import Document, storable
 from jobs.job import Row
 from jobs.parameters import Effective
 from worker import batching
 from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated, OutOfMemory
 
-log = logging.getLogger("gistmill.halving")
+log = logs.get("halving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,10 @@ class Halving:
 
     def __init__(
         self,
-        job_id: str,
         engine: Engine,
         effective: Effective,
         deadline: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._job_id = job_id
         self._engine = engine
         self._effective = effective
         self._deadline = deadline
@@ -92,9 +90,7 @@ class Halving:
             refusal = Refusal("generation_failed", _line(error))
         else:
             return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
-        log.warning(
-            "%s: the model refuses %d document(s): %s", self._job_id, len(batch), refusal.message
-        )
+        log.warning("the model refuses documents", documents=len(batch), error=refusal.message)
         return refusal
 
 

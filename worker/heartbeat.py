@@ -7,23 +7,22 @@ batch (or the load) passed its deadline, or the worker was asked to stop and
 model that is generating.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
+from jobs import logs
 from jobs.database import Database, Transaction
 from jobs.errors import DatabaseUnreachable
 from jobs.settings import Timings
+from worker.exit_codes import DEADLINE, DRAINED
 
-log = logging.getLogger("gistmill.heartbeat")
-
-# Exit codes that the parent's log shows.
-DEADLINE = 75
-DRAINED = 76
+log = logs.get("heartbeat")
 
 _LOOK = 0.5
 
@@ -42,13 +41,18 @@ class Heartbeat:
         self._hand_back: Renew | None = None
         self._deadline: float | None = None
         self._draining_since: float | None = None
+        self._about = Context()
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
     @contextmanager
     def holding(self, renew: Renew, hand_back: Renew) -> Iterator[None]:
-        """Renew a lease for as long as the context is open."""
+        """Renew a lease for as long as the context is open.
+
+        What the caller's lines of the log are about, those of the thread are about as well.
+        """
         with self._lock:
             self._renew, self._hand_back = renew, hand_back
+            self._about = copy_context()
         try:
             yield
         finally:
@@ -58,6 +62,7 @@ class Heartbeat:
         """Renew no longer: the lease is about to be given up, which is not to lose it."""
         with self._lock:
             self._renew = self._hand_back = None
+            self._about = Context()
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
@@ -90,13 +95,15 @@ class Heartbeat:
             try:
                 with self._database.transaction() as tx:
                     if not self._renew(tx):
-                        log.warning("the lease was lost; what is being done will not be stored")
+                        self._say(
+                            log.warning, "the lease was lost; what is being done will not be stored"
+                        )
             except DatabaseUnreachable as error:
-                log.warning("%s; the lease is not renewed", error)
+                self._say(log.warning, "the lease is not renewed", error=error)
 
     def _watch_deadline(self) -> None:
         if self._deadline is not None and monotonic() > self._deadline:
-            log.error("no end in sight after the deadline; ending this process")
+            self._say(log.error, "no end in sight after the deadline; ending this process")
             os._exit(DEADLINE)
 
     def _watch_drain(self) -> None:
@@ -112,6 +119,14 @@ class Heartbeat:
                 with self._database.transaction() as tx:
                     self._hand_back(tx)
             except DatabaseUnreachable as error:
-                log.warning("%s; the lease runs out by itself", error)
-        log.warning("still busy %.0f s after being asked to stop; handed back", self._timings.drain)
+                self._say(log.warning, "not handed back; the lease runs out by itself", error=error)
+        self._say(
+            log.warning,
+            "still busy after being asked to stop; handed back",
+            seconds=self._timings.drain,
+        )
         os._exit(DRAINED)
+
+    def _say(self, say: Callable[..., Any], event: str, **keys: Any) -> None:
+        """A context is the main thread's own, and this one has none."""
+        self._about.run(say, event, **keys)

@@ -5,13 +5,12 @@ done, it is handed back, its lease was lost (then nothing more is stored), or th
 process ends and the lease runs out.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from time import monotonic
 
-from jobs import sources
+from jobs import logs, sources
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Document
@@ -24,7 +23,7 @@ from worker.engines import Engine
 from worker.halving import Halving, Item, failed
 from worker.heartbeat import Heartbeat
 
-log = logging.getLogger("gistmill.pipeline")
+log = logs.get("pipeline")
 
 # A document that so many workers died of, each with nothing else in hand, is not tried again;
 # nor is a job for which so many in a row died before they had begun a batch.
@@ -70,7 +69,8 @@ class Pipeline:
         self._task_ends = monotonic() + self._timings.task_limit / 2
         shard = self._lease_first(shard_id)
         while shard is not None:
-            self._do(shard)
+            with logs.about(job=shard.job_id, shard=shard.number, attempt=shard.attempt):
+                self._do(shard)
             shard = self._lease_next(shard.key)
 
     # --- leasing
@@ -134,10 +134,8 @@ class Pipeline:
                 self._hand_back(shard)
                 self._send_again(shard)
                 return
-        log.info(
-            "%s shard %d: %d document(s) in %.1f s",
-            *(shard.job_id, shard.number, shard.stop - shard.start, monotonic() - began),
-        )
+        seconds = round(monotonic() - began, 1)
+        log.info("shard is done", documents=shard.stop - shard.start, seconds=seconds)
 
     def _unfinished(self, shard: Shard) -> list[Document]:
         documents = sources.read(self._database, shard)
@@ -169,7 +167,7 @@ class Pipeline:
 
     def _halving(self, shard: Shard) -> Halving:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
-        return Halving(shard.job_id, self._engine(shard.key), shard.effective, deadline)
+        return Halving(self._engine(shard.key), shard.effective, deadline)
 
     def _engine(self, key: ModelKey) -> Engine:
         if self._loaded is None or self._loaded[0] != key:
@@ -204,7 +202,7 @@ class Pipeline:
             )
             goes_on = stored and (done or shards.job_goes_on(tx, shard.job_id))
         if not stored:
-            log.warning("%s shard %d: lease lost, batch dropped", shard.job_id, shard.number)
+            log.warning("the lease was lost; the batch is dropped")
         elif not goes_on:
             self._hand_back(shard)
         return goes_on
@@ -221,10 +219,10 @@ class Pipeline:
         try:
             self._broker.send_summarize(shard.id)
         except BrokerUnreachable as error:
-            log.warning("%s; the dispatcher will send shard %d", error, shard.id)
+            log.warning("the dispatcher will send the shard", error=error)
 
     def _fail_job(self, shard: Shard, error: JobError) -> None:
-        log.error("%s failed: %s", shard.job_id, error)
+        log.error("job fails", error=error)
         with self._database.transaction() as tx:
             endings.fail(tx, shard.job_id, error.code, error.message)
             shards.hand_back(tx, shard)
@@ -234,7 +232,7 @@ class Pipeline:
             self._fail_job(shard, JobError(error.code, error.message))
             return
         pause = retry_pause(self._timings, shard.tries)
-        log.warning("%s: %s; again in %.0f s", shard.job_id, error, pause)
+        log.warning("could not be done; tried again", error=error, seconds=round(pause, 1))
         with self._database.transaction() as tx:
             shards.try_later(tx, shard, pause, error.code, error.message)
 

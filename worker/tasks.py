@@ -1,29 +1,30 @@
 """The two Celery tasks: open the message, call. Imported by the pool child, which does the work."""
 
-import logging
 import os
+import sys
 from typing import Any
 
 from celery import Task, shared_task
+from celery.exceptions import WorkerLostError
 from celery.signals import setup_logging
 from celery.worker.request import Request as CeleryRequest
 from kombu.transport import virtual
 
-from jobs import logs, messages
+from jobs import logs, messages, settings
 from jobs.errors import GistmillError
-from worker import app
+from jobs.settings import WorkerProcess
+from worker import app, exit_codes
 from worker.engines import DeviceLost
 
-log = logging.getLogger("gistmill.tasks")
-
-# The parent's log shows these exit codes; the lease counts as a death.
-_OUT_OF_MEMORY = 77
-_DEVICE_LOST = 78
+log = logs.get("tasks")
 
 
 @setup_logging.connect
 def _log_as_we_do(**_: Any) -> None:
-    logs.configure()
+    """In the parent and in the child."""
+    process = WorkerProcess()
+    form = logs.form_of(settings.load().log_format, sys.stderr)
+    logs.configure(form, worker=process.name, device=process.device)
 
 
 class Request(CeleryRequest):
@@ -40,10 +41,21 @@ class Request(CeleryRequest):
         try:
             self.message.ack()
         except self.connection_errors as error:  # type: ignore[misc]  # a tuple of types
-            log.warning("Redis does not answer (%s); connecting again", error)
+            log.warning("Redis does not answer; connecting again", error=error)
             # What kombu's own method does after it has told Redis.
             virtual.QoS.ack(self.message.channel.qos, self.message.delivery_tag)
         self.acknowledged = True
+
+    def on_failure(
+        self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False
+    ) -> None:
+        """Of a child's end one line; Celery would show a traceback, which is its own."""
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, WorkerLostError):
+            why = exit_codes.explain(str(error))
+            log.warning("the child ended; its work is taken up again", why=why)
+            return_ok = True  # all that it does from here on is not to log
+        super().on_failure(exc_info, send_failed_event, return_ok)
 
 
 class _Task(Task):  # type: ignore[type-arg]  # not generic when it runs
@@ -66,17 +78,17 @@ class _Guard:
     """What may not leave a task: an error that the operator can mend becomes one line."""
 
     def __enter__(self) -> None:
-        pass
+        logs.about_nothing()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         if isinstance(error, MemoryError):
             # Celery 5.7 would end the whole worker; the child alone is enough.
             log.error("out of memory; ending this process")
-            os._exit(_OUT_OF_MEMORY)
+            os._exit(exit_codes.OUT_OF_MEMORY)
         if isinstance(error, DeviceLost):
-            log.error("%s; ending this process, the next one finds the device anew", error)
-            os._exit(_DEVICE_LOST)
+            log.error("the device is lost; ending this process", error=error)
+            os._exit(exit_codes.DEVICE_LOST)
         if isinstance(error, GistmillError):
-            log.error("%s", error)
+            log.error("task failed", error=error)
             return True
         return False

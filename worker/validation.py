@@ -4,12 +4,11 @@ One message does all waiting jobs of a model. A job that can not be done fails
 here, before any of its documents is touched; the worker lives on.
 """
 
-import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import sources
+from jobs import logs, sources
 from jobs.database import Database
 from jobs.errors import JobError, TransientError
 from jobs.job import ModelKey, Validation
@@ -20,7 +19,7 @@ from worker import dry_run, models
 from worker.heartbeat import Heartbeat
 from worker.pipeline import retry_pause
 
-log = logging.getLogger("gistmill.validation")
+log = logs.get("validation")
 
 # A job is refused once so many workers died while they looked at its model.
 _DEATHS = 3
@@ -53,7 +52,8 @@ class Validator:
                 validation = validations.lease(tx, job_id, self._worker, self._timings.lease)
             if validation is None:
                 return
-            self._validate(validation)
+            with logs.about(job=validation.job_id, attempt=validation.attempt):
+                self._validate(validation)
 
     def _validate(self, validation: Validation) -> None:
         renew = partial(validations.renew, validation=validation, seconds=self._timings.lease)
@@ -73,7 +73,7 @@ class Validator:
                     validations.start(tx, validation, key, effective)
                 else:
                     validations.report(tx, validation, key, effective, found)
-            log.info("%s: %s on %s", validation.job_id, key.model, key.engine)
+            log.info("job is valid", model=key.model, engine=key.engine)
 
     def _settle(self, validation: Validation) -> tuple[ModelKey, Effective, dict[str, Any] | None]:
         """What the job is done with; of a dry run also what it found."""
@@ -97,7 +97,7 @@ class Validator:
         return key, effective, dry_run.report(self._database, validation, resolved, effective)
 
     def _refuse(self, validation: Validation, error: JobError) -> None:
-        log.error("%s failed: %s", validation.job_id, error)
+        log.error("job fails", error=error)
         with self._database.transaction() as tx:
             validations.refuse(tx, validation, error.code, error.message)
 
@@ -106,6 +106,6 @@ class Validator:
             self._refuse(validation, JobError(error.code, error.message))
             return
         pause = retry_pause(self._timings, validation.tries)
-        log.warning("%s: %s; again in %.0f s", validation.job_id, error, pause)
+        log.warning("could not be done; tried again", error=error, seconds=round(pause, 1))
         with self._database.transaction() as tx:
             validations.try_later(tx, validation, pause, error.code, error.message)

@@ -24,6 +24,7 @@ import psycopg
 import redis
 from redis.exceptions import RedisError
 
+from jobs import logs
 from jobs.errors import Unreachable
 from jobs.services import locks, places, postgres
 from jobs.services.places import Places
@@ -209,4 +210,4 @@ def broker_answers(url: str) -> bool:
 
 def _last_line(here: Places) -> str:
     lines = here.log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no word from them"
+    return logs.in_words(lines[-1]) if lines else "no word from them"

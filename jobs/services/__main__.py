@@ -6,7 +6,6 @@ signal, which follows the thread that started them, means this process.
 """
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from jobs.services import locks, places, postgres, valkey
 from jobs.services.locks import Lock
 from jobs.services.places import Places
 
-log = logging.getLogger("gistmill.services")
+log = logs.get("services")
 
 _LOOK = 0.1
 _STOP_SECONDS = 30.0
@@ -43,7 +42,7 @@ class Server:
 
     def keep_up(self, here: Places) -> None:
         if self._process is not None and self._process.poll() is not None:
-            log.warning("%s ended with %s", self._name, self._process.returncode)
+            log.warning("server ended", server=self._name, code=self._process.returncode)
             self._process = None
             self._not_before = monotonic() + self._backoff
             self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF)
@@ -71,7 +70,7 @@ class Server:
         try:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            log.warning("%s does not stop; killing it", self._name)
+            log.warning("server does not stop; killing it", server=self._name)
             self._process.kill()
             self._process.wait()
 
@@ -118,14 +117,14 @@ def _serve(here: Places, linger: float, servers: list[Server]) -> Lock:
 def main(home: Path, linger: float) -> None:
     if os.fork():
         os._exit(0)  # whoever started us need not wait for us, nor reap us
-    logs.configure()
+    logs.configure("json")  # into a file
     here = places.of(home)
     elected = locks.try_exclusive(here.supervisor_lock)
     if elected is None:
         return
     # As `kill` asks, and as the machine does when it goes down: stop in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    log.info("services of %s: pid %d", home, os.getpid())
+    log.info("services are starting", home=home, pid=os.getpid())
     supervise(here, linger)
 
 

@@ -56,6 +56,7 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
+    yield Shown("log_format", configured.log_format, settings.origin("log_format"))
 
 
 def _timings(timings: Timings, everything: bool) -> Iterator[Shown]:

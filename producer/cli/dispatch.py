@@ -1,15 +1,13 @@
 """`gistmill dispatch`: a dispatcher in the foreground, until it is stopped."""
 
-import logging
 import signal
+import sys
 import threading
 
 import click
 
-from jobs import logs
+from jobs import logs, settings
 from producer.cli import output
-
-log = logging.getLogger("gistmill.dispatch")
 
 
 @click.command(
@@ -23,14 +21,15 @@ def command() -> int:
     from jobs import presence
     from producer import dispatch
 
-    logs.configure()
+    form = logs.form_of(settings.load().log_format, sys.stderr)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with output.client() as client:
         timings = client.settings.timings
         me = presence.of_this_process("dispatcher")
+        logs.configure(form, dispatcher=me.name)
         with presence.Announcer(client.database, me, timings.heartbeat):
-            log.info("%s is ready", me.name)
+            dispatch.log.info("dispatcher is ready")
             dispatch.run(client.database, client.broker, timings, stop)
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobs import devices, processes, services, settings
+from jobs import devices, logs, processes, services, settings
 from jobs.processes import Child
 from jobs.settings import Settings
 from producer.cli import output
@@ -36,7 +36,10 @@ Examples:
 )
 def command(workers: int | None) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
-    configured = settings.load()
+    given = settings.load()
+    # Children write to pipes: whether a person reads is known here.
+    form = logs.form_of(given.log_format, sys.stdout)
+    configured = given.model_copy(update={"log_format": form})
     endpoints = services.connect(configured)
     try:
         _look_around(endpoints, configured)
@@ -45,6 +48,7 @@ def command(workers: int | None) -> int:
             list(_children(configured, workers)),
             drain=configured.timings.drain,
             out=sys.stdout,
+            form=form,
             tend=lambda: _SERVICES_BACK if endpoints.keep_up() else None,
         )
     finally:

@@ -220,7 +220,7 @@ def test_a_reader_who_reads_nothing(mill: Mill, source: str) -> None:
 
 def test_help_is_light() -> None:
     """`--help` and completion import none of the heavy packages."""
-    heavy = {"torch", "transformers", "datasets", "celery", "sqlalchemy"}
+    heavy = {"torch", "transformers", "datasets", "celery", "sqlalchemy", "structlog"}
     code = (
         "import sys, gistmill\n"
         "try: gistmill._cli(['--help'], standalone_mode=False)\n"

@@ -13,7 +13,7 @@ import pytest
 import gistmill
 from tests.mill import GISTMILL, PATIENCE, Mill
 
-HEAVY = {"torch", "transformers", "datasets", "celery", "sqlalchemy"}
+HEAVY = {"torch", "transformers", "datasets", "celery", "sqlalchemy", "structlog"}
 
 
 def run(
@@ -61,6 +61,7 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
         ("home", str(tmp_path / "mill"), str(path)),
         ("database_url", "postgresql://me:***@host/db?sslpassword=***", str(path)),
         ("broker_url", None, "default"),
+        ("log_format", "auto", "default"),
         ("timings.lease", 5.0, str(path)),
         ("timings.slice", 7.0, "GISTMILL_TIMINGS"),
         ("submit.model", "lead-3", f"{path}: [submit]"),

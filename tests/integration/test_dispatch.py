@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -119,12 +120,17 @@ def test_the_log_says_how_a_job_ended(
                 target=dispatch.run, args=(database, broker, TIMINGS, stop), daemon=True
             )
             running.start()
-            said = f"{job_id} failed: {code}" if code else f"{job_id} completed"
-            eventually(lambda said=said: said in caplog.messages, said)  # type: ignore[misc]
+            status = "failed" if code else "completed"
+            said = {"event": "job is over", "job": job_id, "status": status, "error": code}
+
+            def record(said: Any = said) -> logging.LogRecord | None:
+                return next((each for each in caplog.records if each.msg == said), None)
+
+            found = eventually(record, str(said))
             stop.set()
             running.join()
-        level = {record.message: record.levelname for record in caplog.records}[said]
-        assert level == ("WARNING" if code else "INFO")
+        assert found is not None
+        assert found.levelname == ("WARNING" if code else "INFO")
 
 
 def test_only_who_dispatches_must_not_dawdle(database: Database) -> None:

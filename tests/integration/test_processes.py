@@ -17,7 +17,7 @@ from jobs.processes import Child, run
 names = iter(["one", "second"])
 children = [Child(next(names), [sys.executable, "-u", "-c", code], {}) for code in sys.argv[2:]]
 try:
-    run(children, drain=float(sys.argv[1]), out=sys.stdout)
+    run(children, drain=float(sys.argv[1]), out=sys.stdout, form="console")
 except UsageError as error:
     sys.exit(f"refused: {error}")
 """

@@ -83,7 +83,7 @@ def test_a_device_that_is_lost_passes_through() -> None:
 
 def _generate(engine: LeadEngine, batches: list[list[int]]) -> tuple[dict[int, str], str | None]:
     """Documents of these lengths: the codes of those that fail, and a message."""
-    halving = Halving("job", engine, EFFECTIVE, nullcontext)
+    halving = Halving(engine, EFFECTIVE, nullcontext)
     rows = []
     first = 0
     for lengths in batches:

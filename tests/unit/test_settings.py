@@ -15,7 +15,7 @@ Write = Callable[[str], Path]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and no variable that this machine is set by."""
-    for name in ("CONFIG", "HOME", "DATABASE_URL", "BROKER_URL", "TIMINGS"):
+    for name in ("CONFIG", "HOME", "DATABASE_URL", "BROKER_URL", "LOG_FORMAT", "TIMINGS"):
         monkeypatch.delenv(f"GISTMILL_{name}", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
@@ -98,7 +98,10 @@ def test_a_named_file_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "says"),
     [
         ('broker-url = "redis://a"', "no setting 'broker-url'; do you mean 'broker_url'?"),
-        ("colour = 1", "no setting 'colour'; there are: home, database_url, broker_url, timings"),
+        (
+            "colour = 1",
+            "no setting 'colour'; there are: home, database_url, broker_url, log_format, timings",
+        ),
         ("[timings]\nlaese = 5", "no timing 'laese'; do you mean 'lease'?"),
         ("[timings]\nlease = -5", "timings.lease: Input should be greater than 0 (got -5)"),
         ("timings = 5", "timings: Input should be a valid dictionary"),

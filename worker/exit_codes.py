@@ -1,0 +1,26 @@
+"""With what code the pool child ends itself, and what the parent's log makes of a child's end."""
+
+import re
+
+DEADLINE = 75
+DRAINED = 76
+OUT_OF_MEMORY = 77
+DEVICE_LOST = 78
+
+_WHY = {
+    DEADLINE: "its batch or its load passed the deadline",
+    DRAINED: "it was asked to stop and still busy",
+    OUT_OF_MEMORY: "out of memory",
+    DEVICE_LOST: "its device is lost",
+}
+
+
+def explain(lost: str) -> str:
+    """Why a child ended, of what Celery's WorkerLostError says: `exitcode 76`, `signal 9 (SIGKILL)`
+    or what else there is."""
+    found = re.search(r"exitcode (\d+)", lost)
+    code = int(found[1]) if found else None
+    if code in _WHY:
+        return _WHY[code]
+    killed = re.search(r"signal \d+(?: \(\w+\))?", lost)
+    return f"killed by {killed[0]}" if killed else lost
