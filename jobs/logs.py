@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Form = Literal["console", "json"]
 
+# What an event is about stands first.
+_ABOUT = ("job", "shard", "attempt")
+
 # Up to the last @ of the word, as a password may hold one itself.
 _PASSWORD = re.compile(r"(://[^\s:@/?#]*:)\S*@")
 
@@ -111,10 +114,10 @@ def in_words(line: str) -> str:
     """A line of some log as a person reads it; one that is no event of ours stands as it is."""
     try:
         event = json.loads(line)
-        words = [event.pop("event")]
-    except (ValueError, AttributeError, KeyError):
+        words = [event["event"]]
+    except (ValueError, TypeError, KeyError):
         return line
-    keys = [key for key in event if key not in ("time", "level", "logger")]
+    keys = [key for key in event if key not in ("time", "level", "logger", "event")]
     return " ".join([*words, *(f"{key}={event[key]}" for key in keys)])
 
 
@@ -130,7 +133,8 @@ def without_passwords(text: str) -> str:
 
 def _in_plain_values(_: Any, __: str, event: EventDict) -> EventDict:
     meta = {key: event.pop(key) for key in ("_record", "_from_structlog")}
-    plain = {key: _plain(value) for key, value in event.items()}
+    keys = [*(key for key in _ABOUT if key in event), *(key for key in event if key not in _ABOUT)]
+    plain = {key: _plain(event[key]) for key in keys}
     # Libraries write messages of several lines.
     lines = map(str.strip, str(plain["event"]).splitlines())
     return {**plain, "event": " ".join(filter(None, lines)), **meta}
@@ -163,4 +167,12 @@ def _timed(_: Any, __: str, event: EventDict) -> EventDict:
     record = event.pop("_record")
     del event["_from_structlog"]
     here = datetime.fromtimestamp(record.created).astimezone()
-    return {"time": f"{here:%H:%M:%S}", "level": record.levelname.lower(), **event}
+    shown = {key: _printable(value) for key, value in event.items()}
+    return {"time": f"{here:%H:%M:%S}", "level": record.levelname.lower(), **shown}
+
+
+def _printable(value: Any) -> Any:
+    """Nothing that a terminal takes for a command; a traceback keeps its lines."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in value)

@@ -130,6 +130,10 @@ class Mill:
     def log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log of a process, each line of which is an event in JSON."""
+        return [json.loads(line) for line in self.log(name).read_text().splitlines()]
+
     def environment(self) -> dict[str, str]:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
         return settings.child_environment(self.settings, **quiet)

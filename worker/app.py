@@ -21,7 +21,6 @@ from jobs.broker import Broker, make_app
 from jobs.database import Database
 from jobs.job import ModelKey
 from jobs.settings import Settings, WorkerProcess
-from worker import celery_words
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
@@ -112,7 +111,6 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     # lost connection, of a default to come; ours is set.
     for told_in_vain in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", told_in_vain)
-    celery_words.replace()
     app.worker_main(
         [
             "--quiet",

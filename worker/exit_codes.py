@@ -16,8 +16,7 @@ _WHY = {
 
 
 def explain(lost: str) -> str:
-    """Why a child ended, of what Celery's WorkerLostError says: `exitcode 76`, `signal 9 (SIGKILL)`
-    or what else there is."""
+    """Why a child ended, of how the pool puts it: `exitcode 76`, `signal 9 (SIGKILL)` or else."""
     found = re.search(r"exitcode (\d+)", lost)
     code = int(found[1]) if found else None
     if code in _WHY:

@@ -13,7 +13,7 @@ from kombu.transport import virtual
 from jobs import logs, messages, settings
 from jobs.errors import GistmillError
 from jobs.settings import WorkerProcess
-from worker import app, exit_codes
+from worker import app, celery_words, exit_codes
 from worker.engines import DeviceLost
 
 log = logs.get("tasks")
@@ -25,6 +25,7 @@ def _log_as_we_do(**_: Any) -> None:
     process = WorkerProcess()
     form = logs.form_of(settings.load().log_format, sys.stderr)
     logs.configure(form, worker=process.name, device=process.device)
+    celery_words.adopt()
 
 
 class Request(CeleryRequest):
@@ -49,12 +50,10 @@ class Request(CeleryRequest):
     def on_failure(
         self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False
     ) -> None:
-        """Of a child's end one line; Celery would show a traceback, which is its own."""
+        """Of a child's end Celery would show a traceback, which is its own."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
-        if isinstance(error, WorkerLostError):
-            why = exit_codes.explain(str(error))
-            log.warning("the child ended; its work is taken up again", why=why)
-            return_ok = True  # all that it does from here on is not to log
+        if isinstance(error, WorkerLostError) and celery_words.told(error):
+            return_ok = True  # with a message that goes back to the queue it only does not log
         super().on_failure(exc_info, send_failed_event, return_ok)
 
 

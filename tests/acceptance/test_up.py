@@ -1,18 +1,31 @@
 """`gistmill up`: the whole mill under one command, on services of its own; nothing is left."""
 
+import json
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from jobs.settings import Settings
 from tests.conftest import TIMINGS
-from tests.mill import PATIENCE, Mill, children, eventually, mentioning, running, sentences
+from tests.mill import (
+    GISTMILL,
+    PATIENCE,
+    Mill,
+    children,
+    eventually,
+    mentioning,
+    running,
+    sentences,
+)
 
 
 @pytest.fixture
@@ -35,13 +48,45 @@ def test_up_and_down(alone: Mill) -> None:
     assert up.wait(PATIENCE) == 0
     assert mentioning(str(alone.settings.home)) == [], "the services have gone as well"
     log = alone.log("up").read_text()
-    assert "worker-1 | " in log
-    assert "worker-2 | " in log
-    assert "dispatch | " in log
-    assert "stopping; workers finish the batch in hand" in log
-    assert "worker-1 | " in log.partition("stopping; ")[2], "workers say that they were asked to"
-    for noise in ("superuser", "[config]", "Traceback", "Warning", "Warm", "| \n"):
+    for noise in ("superuser", "[config]", "Traceback", "Warning", "Warm"):
         assert noise not in log
+    hint, *lines = log.splitlines()
+    assert hint.startswith("gistmill is up")
+    events = [json.loads(line) for line in lines]
+    assert {event.get("process") for event in events} == {"worker-1", "worker-2", "dispatch", None}
+    [stopping] = [event for event in events if "process" not in event]
+    assert stopping["event"].startswith("stopping; workers finish the batch in hand")
+    last = [event.get("process") for event in events[events.index(stopping) :]]
+    assert "worker-1" in last, "workers say that they were asked to"
+
+
+def test_up_on_a_terminal(configured: Settings, tmp_path: Path) -> None:
+    """A person reads it: children's lines behind their names, no JSON."""
+    mill = Mill(configured, tmp_path)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        up = subprocess.Popen(
+            [*GISTMILL, "up", "--workers", "1"],
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            env=mill.environment(),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        seen = b""
+        while not (b"worker is ready" in seen and b"dispatcher is ready" in seen):
+            seen += screen.read(4096)
+        os.killpg(up.pid, signal.SIGINT)
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while more := screen.read(4096):
+                seen += more
+        assert up.wait(PATIENCE) == 0
+    lines = seen.decode().splitlines()
+    assert "stopping; workers finish the batch in hand (Ctrl-C again kills)" in lines
+    for line in lines:
+        said = r"(worker-1|dispatch) \| \d\d:\d\d:\d\d \[\w+ *\] \w.*"
+        assert re.fullmatch(said, line) or line.startswith(("gistmill is up", "stopping; "))
 
 
 def test_what_dies_comes_back(alone: Mill) -> None:

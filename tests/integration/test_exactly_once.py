@@ -34,6 +34,10 @@ def test_a_killed_child_costs_nothing(mill: Mill, tmp_path: Path) -> None:
         assert wait(job) == "completed"
         _whole(job, 96)
     assert worker.poll() is None
+    said = "the child ended; what it held is taken up again"
+    ends = [event for event in mill.events("worker") if event["event"] == said]
+    assert [event["why"] for event in ends] == ["killed by signal 9 (SIGKILL)"] * 2
+    assert "Traceback" not in mill.log("worker").read_text()
 
 
 def test_a_killed_worker_costs_nothing(mill: Mill, tmp_path: Path) -> None:
