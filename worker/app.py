@@ -97,6 +97,9 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     it a user's own `worker/`, first on the path."""
 
     def ready(**_: Any) -> None:
+        # It warns at each lost connection of a default to come; ours is set. Its own setup, before
+        # this, asked for such warnings.
+        warnings.simplefilter("ignore", CPendingDeprecationWarning)
         log.info("worker is ready")
 
     def drain(**_: Any) -> None:
@@ -107,10 +110,8 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     worker_shutting_down.connect(drain, weak=False)
     # Where it prints, past every log, that it was asked to stop; our log says so.
     sys.__stdout__ = None  # type: ignore[misc]  # final for type checkers, None in a daemon
-    # It warns root of pickled messages; ours are JSON, and nothing else is accepted. And at each
-    # lost connection, of a default to come; ours is set.
-    for told_in_vain in (SecurityWarning, CPendingDeprecationWarning):
-        warnings.simplefilter("ignore", told_in_vain)
+    # It warns root of pickled messages; ours are JSON, and nothing else is accepted.
+    warnings.simplefilter("ignore", SecurityWarning)
     app.worker_main(
         [
             "--quiet",
