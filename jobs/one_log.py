@@ -41,13 +41,12 @@ class OneLog:
         else:
             _print(f"{self._prefixes[name]} {line}", self._out)
 
-    def say_of(self, name: str, event: str, **keys: Any) -> None:
+    def say_of(self, name: str, event: str) -> None:
         """What happened to a child."""
         if self._json:
-            _print(json.dumps({**_event("warning", event), **keys, "process": name}), self._out)
+            _print(json.dumps({**_event("warning", event), "process": name}), self._out)
         else:
-            words = " ".join(f"{key}={value}" for key, value in keys.items())
-            _print(f"{self._prefixes[name]} {event} {words}", self._out)
+            _print(f"{self._prefixes[name]} {event}", self._out)
 
     def say(self, level: str, event: str) -> None:
         """What happens to all."""

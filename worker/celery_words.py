@@ -25,8 +25,8 @@ def adopt() -> None:
     """For the rest of this process, parent or child."""
     pool: Any = get_multiprocessing_logger()
     pool.propagate = True  # or it writes past our log
-    pool.addFilter(_unless_told)
-    _CELERY.logger.addFilter(_unless_told)
+    pool.addFilter(unless_told)
+    _CELERY.logger.addFilter(unless_told)
 
 
 def told(lost: WorkerLostError) -> bool:
@@ -34,7 +34,7 @@ def told(lost: WorkerLostError) -> bool:
     return not re.search(r"exitcode (0|155)\b", str(lost))
 
 
-def _unless_told(record: logging.LogRecord) -> bool:
+def unless_told(record: logging.LogRecord) -> bool:
     """False where it is told in our words instead."""
     args = record.args if isinstance(record.args, tuple) else ()
     if record.msg == _CHILD_ENDED:

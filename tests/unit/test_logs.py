@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
+from celery.exceptions import WorkerLostError
+from celery.worker.consumer import consumer
 
 from jobs import logs
 from jobs.errors import BrokerUnreachable
 from jobs.logs import Form
 from jobs.one_log import OneLog
-from worker import exit_codes
+from worker import celery_words, exit_codes
 
 log = logs.get("test")
 foreign = logging.getLogger("celery.test")
@@ -192,13 +194,42 @@ def test_why_a_child_ended(lost: str, why: str) -> None:
     assert why in exit_codes.explain(lost)
 
 
+def test_what_celery_says_in_our_words(written: Written) -> None:
+    """One event each, however many lines it takes; what is not known goes on as it is."""
+    celery: Any = consumer
+    for said in (
+        ("%s (%r)", celery.CONNECTION_RETRY, OSError("gone")),
+        (celery.CONNECTION_ERROR, "redis://host", OSError("no"), "Trying again in 2 s"),
+        ("Process %r pid:%r exited with %r", "SpawnPoolWorker-1", 7, "exitcode 77"),
+    ):
+        record = logging.LogRecord("celery", logging.ERROR, "", 0, said[0], said[1:], None)
+        assert not celery_words.unless_told(record)
+    events = [json.loads(line) for line in written.lines()]
+    assert [(event["event"], event.get("error"), event.get("why")) for event in events] == [
+        ("the connection to Redis is lost", "gone", None),
+        ("Redis does not answer", "no", None),
+        ("the child ended; what it held is taken up again", None, "out of memory"),
+    ]
+    unknown = logging.LogRecord("celery", logging.ERROR, "", 0, "%s (%r)", ("what", 1), None)
+    assert celery_words.unless_told(unknown)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [("exitcode 0", False), ("exitcode 76", True), ("signal 9 (SIGKILL)", True)]
+)
+def test_a_childs_end_is_told_once(status: str, told: bool) -> None:
+    """The pool says nothing of a regular exit: what Celery says of a task lost to one stands."""
+    lost = WorkerLostError(f"Worker exited prematurely: {status} Job: 0.")
+    assert celery_words.told(lost) == told
+
+
 def test_one_log_in_json() -> None:
     """Each line says whose it is, and is an object even where the child's was none."""
     out = io.StringIO()
     one = OneLog(["a", "b"], out, "json")
     one.copy("a", '{"event": "done", "shard": 3}')
     one.copy("b", "Fatal Python error at redis://:secret@host")
-    one.say_of("b", "ended with -11", again_in=0.5)
+    one.say_of("b", "ended with -11")
     one.say("info", "stopping")
     first, *events = [json.loads(line) for line in out.getvalue().splitlines()]
     assert first == {"event": "done", "shard": 3, "process": "a"}
