@@ -107,11 +107,13 @@ class Mill:
                 env=self.environment(),
             )
 
-    def start(self, name: str, *words: str, **more: str) -> subprocess.Popen[bytes]:
-        """Start `gistmill WORDS` in a session of its own."""
+    def start(
+        self, name: str, *words: str, module: str = "gistmill", **more: str
+    ) -> subprocess.Popen[bytes]:
+        """Start `gistmill WORDS` in a session of its own; `more` are variables for it."""
         with self.log(name).open("ab") as log:
             process = subprocess.Popen(
-                [*GISTMILL, *words],
+                [sys.executable, "-P", "-m", module, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,67 @@
+"""Triggers of the test's own that write down what happens to rows, and when.
+
+They see what gistmill's counts could hide: a row that is stored twice, a job that ends twice.
+"""
+
+from collections import Counter
+from typing import Any
+
+import psycopg
+
+_TABLES = """
+CREATE TABLE audit_rows (job_id text, index bigint, what text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE audit_jobs (job_id text, status text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp());
+
+CREATE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO audit_rows VALUES (OLD.job_id, OLD.index, TG_OP);
+    ELSE
+        INSERT INTO audit_rows VALUES (NEW.job_id, NEW.index, TG_OP);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON summaries
+    FOR EACH ROW EXECUTE FUNCTION audit_row();
+
+CREATE FUNCTION audit_job() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_jobs VALUES (NEW.id, NEW.status);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit AFTER UPDATE OF status ON jobs
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job();
+"""
+
+
+def install(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(_TABLES)
+
+
+def inserts(connection: psycopg.Connection[Any], job_id: str) -> Counter[int]:
+    """How often a row was inserted for each document; what was deleted since does not count."""
+    rows = connection.execute("SELECT index, what FROM audit_rows WHERE job_id = %s", [job_id])
+    counted: Counter[int] = Counter()
+    for index, what in rows:
+        counted[index] += -1 if what == "DELETE" else 1
+    return counted
+
+
+def states(connection: psycopg.Connection[Any], job_id: str) -> Counter[str]:
+    """How often the job came to each state."""
+    rows = connection.execute("SELECT status FROM audit_jobs WHERE job_id = %s", [job_id])
+    return Counter(status for (status,) in rows)
+
+
+def seconds_to_progress(connection: psycopg.Connection[Any], since: float) -> float | None:
+    """Seconds from `since`, in unix time, until a row was stored or a job changed its state;
+    None where nothing has happened since."""
+    (first,) = connection.execute(
+        "SELECT extract(epoch FROM min(at))::float8 - %s FROM "
+        "(SELECT at FROM audit_rows UNION ALL SELECT at FROM audit_jobs) AS events "
+        "WHERE extract(epoch FROM at) > %s",
+        [since, since],
+    ).fetchone() or (None,)
+    return first

@@ -1,0 +1,96 @@
+"""Seeds, grounds, and the report at the end.
+
+`FAULTS_SEEDS="1 2 3"` runs every scenario with each seed; unset, those marked `short` with one.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import services
+from jobs.database import Database
+from jobs.settings import Settings
+from tests.conftest import TIMINGS
+from tests.faults.ground import Ground, Outcome
+from tests.mill import PATIENCE, Mill
+
+_SEEDS = os.environ.get("FAULTS_SEEDS", "")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", [int(word) for word in _SEEDS.split()] or [1])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _SEEDS:
+        return
+    here = Path(__file__).parent
+    long = [item for item in items if here in item.path.parents]
+    long = [item for item in long if item.get_closest_marker("short") is None]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+@pytest.fixture
+def ground(
+    mill: Mill, configured: Settings, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+) -> Ground:
+    """A ground on the session's servers: nothing runs yet, and the servers are left alone."""
+    assert configured.database_url
+    return _ground(mill, configured.database_url, tmp_path, seed, request)
+
+
+@pytest.fixture
+def own_ground(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """A ground on embedded servers of its own, which may be broken."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with tempfile.TemporaryDirectory(prefix="gm") as home:
+        configured = Settings(home=Path(home), timings=TIMINGS)
+        held = services.connect(configured)
+        database = Database(held.database_url)
+        database.migrate()
+        database.close()
+        mill = Mill(configured, logs)
+        try:
+            yield _ground(mill, held.database_url, tmp_path, seed, request)
+        finally:
+            mill.stop()
+            request.node.add_report_section("teardown", "mill", mill.logs())
+            held.release()
+            assert services.wait_stopped(Path(home), PATIENCE)
+
+
+def _ground(
+    mill: Mill, url: str, folder: Path, seed: int, request: pytest.FixtureRequest
+) -> Ground:
+    def report(outcome: Outcome) -> None:
+        request.node.user_properties.append(("outcome", asdict(outcome)))
+
+    scenario = (request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
+    return Ground(mill, url, folder, scenario=scenario, seed=seed, report=report)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What each run broke and what became of it, as a table that docs/reliability.md can take."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    found = [value for r in reports for name, value in r.user_properties if name == "outcome"]
+    outcomes = {(each["scenario"], each["seed"]): each for each in found}
+    if not outcomes:
+        return
+    names = [field.name for field in fields(Outcome)]
+    terminalreporter.section("faults")
+    terminalreporter.line("| " + " | ".join(name.replace("_", " ") for name in names) + " |")
+    terminalreporter.line("|" + "---|" * len(names))
+    for _, outcome in sorted(outcomes.items()):
+        terminalreporter.line("| " + " | ".join(_said(outcome[name]) for name in names) + " |")
+
+
+def _said(value: Any) -> str:
+    return "" if value is None else str(value)

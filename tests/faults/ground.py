@@ -1,0 +1,206 @@
+"""The ground on which faults are tried: a mill, what was submitted to it, and the dice.
+
+A scenario submits, breaks, and settles: then every job must have come to its end by itself
+and SQL hold exactly what the ledger says.
+"""
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import Any
+
+import psycopg
+
+from producer.client import Job
+from tests.faults import audit
+from tests.faults.engine import VARIABLE, Breakage, Diary, Orders
+from tests.faults.ledger import Findings, Ledger
+from tests.mill import Mill, eventually, pool_child
+
+# Beyond the lease, until work must be taken up again.
+RECOVERY = 15.0
+
+
+@dataclass
+class Outcome:
+    """A line of the report."""
+
+    scenario: str
+    seed: int
+    kills: int
+    documents: int
+    generated_twice: int
+    """Documents that were generated to the end more than once: allowed, and counted."""
+    thrown_away: int
+    """Documents whose generation was begun in vain."""
+    lost: int
+    doubled: int
+    recovery: float | None
+    """The longest time from a fault until the next row was stored, in seconds."""
+
+
+class Ground:
+    """One scenario with one seed."""
+
+    def __init__(
+        self,
+        mill: Mill,
+        database_url: str,
+        folder: Path,
+        *,
+        scenario: str,
+        seed: int,
+        report: Callable[[Outcome], None],
+    ) -> None:
+        self.mill = mill
+        self.seed = seed
+        self.dice = random.Random(seed)
+        self.ledger = Ledger()
+        self.kills = 0
+        self._report = report
+        self._scenario = scenario
+        self._url = database_url.replace("+psycopg", "", 1)
+        self._orders = Orders(diary=folder / "diary.jsonl")
+        self._diary = Diary(self._orders.diary)
+        self._faults: list[float] = []
+        with self.sql() as connection:
+            audit.install(connection)
+
+    # --- submitting and working
+
+    def worker(self, name: str = "worker", **orders: Any) -> subprocess.Popen[bytes]:
+        """Start a worker with the engine under test; `orders` are `Orders`' fields."""
+        told = self._orders.model_copy(update=orders)
+        variables = {VARIABLE: told.model_dump_json()}
+        words = ("worker", "--device", "cpu")
+        return self.mill.start(name, *words, module="tests.faults.worker", **variables)
+
+    def submit(
+        self,
+        count: int,
+        bad: Mapping[int, Breakage] | None = None,
+        shard_size: int = 16,
+        **options: Any,
+    ) -> Job:
+        """Submit `count` documents and write them into the ledger."""
+        entries = self.ledger.write(count, bad)
+        with self.mill.client() as client:
+            job = client.submit(
+                [entry.text for entry in entries],
+                model="lead-1",
+                shard_size=shard_size,
+                **options,
+            )
+        self.ledger.submitted(job.id, entries)
+        return job
+
+    def stored(self) -> int:
+        """Rows that all jobs have so far."""
+        with self.sql() as connection:
+            (count,) = connection.execute("SELECT count(*) FROM summaries").fetchone() or (0,)
+        return int(count)
+
+    def progress(self, rows: int = 1) -> None:
+        """Wait until so many rows more are stored."""
+        before = self.stored()
+        eventually(lambda: self.stored() >= before + rows, f"{rows} rows more")
+
+    def begun(self) -> int:
+        """Documents whose generation was begun so far, those that were begun again among them."""
+        return self._diary.counted("begin").total()
+
+    def busy(self, documents: int = 1) -> None:
+        """Wait until so many documents more have been begun."""
+        before = self.begun()
+        eventually(lambda: self.begun() >= before + documents, f"{documents} documents more")
+
+    # --- breaking
+
+    def fault(self) -> None:
+        """Something breaks now, or an outage ends now: from here on recovery is timed."""
+        self._faults.append(time())
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        self.kills += 1
+        self.fault()
+
+    def kill_worker(self, worker: subprocess.Popen[bytes]) -> None:
+        """Its main process; the child dies with it."""
+        self.kill(worker.pid)
+        worker.wait()
+
+    def kill_child(self, worker: subprocess.Popen[bytes]) -> None:
+        self.kill(pool_child(worker))
+
+    # --- settling
+
+    def settle(
+        self,
+        patience: float = 90,
+        waste: int | None = None,
+        deaths: int = 0,
+        recovery: float | None = None,
+    ) -> Outcome:
+        """Wait for the end of every job, compare, and write down the outcome.
+
+        `waste`: documents that may have been generated in vain; else those of two batches for
+        each kill and each of the `deaths` that documents themselves bring about. `recovery`:
+        seconds; else a lease and `RECOVERY`.
+        """
+        eventually(self._all_over, "every job is over", patience)
+        with self.sql() as connection:
+            findings = self.ledger.compare(connection)
+            times = [audit.seconds_to_progress(connection, at) for at in self._faults]
+        outcome = self._outcome(findings, [each for each in times if each])
+        self._report(outcome)
+        assert (findings.lost, findings.doubled, findings.wrong) == ([], [], []), outcome
+        if waste is None:
+            waste = 2 * self._orders.batch * (self.kills + deaths)
+        assert outcome.thrown_away <= waste, outcome
+        if outcome.recovery is not None:
+            assert outcome.recovery < (recovery or self.lease + RECOVERY), outcome
+        return outcome
+
+    @property
+    def lease(self) -> float:
+        return self.mill.settings.timings.lease
+
+    def sql(self) -> psycopg.Connection[Any]:
+        """A connection of the test's own, to be used as a context."""
+        return psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+
+    def look(self, query: str, *parameters: Any) -> Any:
+        """The one value that `query` gives."""
+        with self.sql() as connection:
+            (value,) = connection.execute(query.encode(), parameters).fetchone() or (None,)
+        return value
+
+    def until(self, look: Callable[[], Any], what: str, patience: float = 60) -> Any:
+        return eventually(look, what, patience)
+
+    def _all_over(self) -> bool:
+        over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed')"
+        try:
+            return bool(self.look(over) == len(self.ledger.job_ids))
+        except psycopg.OperationalError:  # the server was killed, and comes back
+            return False
+
+    def _outcome(self, findings: Findings, times: list[float]) -> Outcome:
+        begun, ended = self._diary.counted("begin"), self._diary.counted("end")
+        return Outcome(
+            scenario=self._scenario,
+            seed=self.seed,
+            kills=self.kills,
+            documents=findings.documents,
+            generated_twice=sum(count > 1 for count in ended.values()),
+            thrown_away=begun.total() - len(begun),
+            lost=len(findings.lost),
+            doubled=len(findings.doubled),
+            recovery=round(max(times), 1) if times else None,
+        )

@@ -1,0 +1,144 @@
+"""What was submitted and what must become of it, and the comparison with SQL.
+
+It knows nothing of `jobs.store`: it was there when documents were made up, and
+reads the tables with queries of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.faults import audit
+from tests.faults.engine import Breakage, first_sentence, text
+
+# Why a document fails that breaks what generates it.
+REASONS: dict[Breakage, str] = {
+    "segfault": "worker_died",
+    "hang": "worker_died",
+    "device": "worker_died",
+    "memory": "out_of_memory",
+    "refuse": "generation_failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document, and what must become of it."""
+
+    key: str
+    breakage: Breakage | None
+
+    @property
+    def text(self) -> str:
+        return text(self.key, self.breakage)
+
+    @property
+    def summary(self) -> str | None:
+        return None if self.breakage else first_sentence(self.key)
+
+    @property
+    def code(self) -> str | None:
+        return REASONS[self.breakage] if self.breakage else None
+
+
+@dataclass
+class Findings:
+    """What is not as it must be; nothing, if gistmill keeps its word."""
+
+    documents: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self._jobs: dict[str, list[Entry]] = {}
+        self._written = 0
+
+    def write(self, count: int, bad: Mapping[int, Breakage] | None = None) -> list[Entry]:
+        """Make up `count` documents; those at the places in `bad` break what generates them."""
+        bad = bad or {}
+        self._written += 1
+        return [Entry(f"{self._written}-{place}", bad.get(place)) for place in range(count)]
+
+    def submitted(self, job_id: str, entries: list[Entry]) -> None:
+        self._jobs[job_id] = entries
+
+    @property
+    def job_ids(self) -> list[str]:
+        return list(self._jobs)
+
+    @property
+    def documents(self) -> int:
+        return sum(map(len, self._jobs.values()))
+
+    def compare(self, connection: psycopg.Connection[Any]) -> Findings:
+        """With SQL, once every job is over."""
+        findings = Findings(documents=self.documents)
+        for job_id, entries in self._jobs.items():
+            _compare_rows(connection, job_id, entries, findings)
+            _compare_counts(connection, job_id, entries, findings)
+        (strangers,) = connection.execute(
+            "SELECT count(*) FROM jobs WHERE id <> ALL(%s)", [self.job_ids]
+        ).fetchone() or (0,)
+        if strangers:
+            findings.wrong.append(f"{strangers} jobs that nobody submitted")
+        return findings
+
+
+def _compare_rows(
+    connection: psycopg.Connection[Any], job_id: str, entries: list[Entry], findings: Findings
+) -> None:
+    stored = connection.execute(
+        "SELECT index, summary, error_code FROM summaries WHERE job_id = %s", [job_id]
+    )
+    rows = {index: (summary, code) for index, summary, code in stored}
+    inserted = audit.inserts(connection, job_id)
+    for index, entry in enumerate(entries):
+        where = f"{job_id} document {index}"
+        if index not in rows:
+            findings.lost.append(where)
+        elif rows[index] != (entry.summary, entry.code):
+            findings.wrong.append(f"{where}: {rows[index]}, not {(entry.summary, entry.code)}")
+        if inserted[index] > 1:
+            findings.doubled.append(f"{where}: {inserted[index]} times")
+    findings.doubled += [f"{job_id} document {index}" for index in rows if index >= len(entries)]
+
+
+def _compare_counts(
+    connection: psycopg.Connection[Any], job_id: str, entries: list[Entry], findings: Findings
+) -> None:
+    """The job's own counts, the sums of its shards and the rows are one; it ended once."""
+    failed = sum(entry.code is not None for entry in entries)
+    expected = {"total": len(entries), "completed": len(entries) - failed, "failed": failed}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        job = cursor.execute(
+            "SELECT status, total, completed, failed, output_tokens FROM jobs WHERE id = %s",
+            [job_id],
+        ).fetchone()
+        shards = cursor.execute(
+            "SELECT sum(stop - start)::int8 AS total, sum(completed)::int8 AS completed, "
+            "sum(failed)::int8 AS failed, sum(output_tokens)::int8 AS output_tokens, "
+            "count(*) FILTER (WHERE state <> 'done') AS unfinished FROM shards WHERE job_id = %s",
+            [job_id],
+        ).fetchone()
+        rows = cursor.execute(
+            "SELECT sum(output_tokens)::int8 AS output_tokens FROM summaries WHERE job_id = %s",
+            [job_id],
+        ).fetchone()
+    assert job is not None
+    assert shards is not None
+    assert rows is not None
+    status = "failed" if failed == len(entries) else "completed"
+    for found, should in (
+        (job, {"status": status, **expected, **rows}),
+        (shards, {**expected, **rows, "unfinished": 0}),
+        (audit.states(connection, job_id), {"finalizing": 1, status: 1}),
+    ):
+        different = {name: found[name] for name in should if found[name] != should[name]}
+        if different:
+            findings.wrong.append(f"{job_id}: {different}, not {should}")

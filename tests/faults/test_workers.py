@@ -1,0 +1,142 @@
+"""Workers that are killed, stopped, asked to stop, or far away in time."""
+
+import os
+import signal
+
+import pytest
+
+from jobs.states import SHARD_LEASABLE
+from tests.faults.ground import Ground
+from tests.mill import pool_child
+
+
+@pytest.mark.short
+def test_child_killed_while_it_generates(ground: Ground) -> None:
+    """SIGKILL of the pool child in the middle of a batch."""
+    ground.mill.dispatcher()
+    worker = ground.worker()
+    ground.submit(64)
+    for _ in range(3):
+        ground.progress(8)
+        ground.busy()
+        ground.kill_child(worker)
+    ground.settle()
+    assert worker.poll() is None
+
+
+def test_child_killed_while_the_model_loads(ground: Ground) -> None:
+    """SIGKILL of the pool child while the model loads, twice."""
+    ground.mill.dispatcher()
+    worker = ground.worker(load_seconds=3)
+    ground.submit(32)
+    for attempt in (1, 2):
+        _until_attempt(ground, attempt)
+        ground.kill_child(worker)
+    ground.settle()
+    assert worker.poll() is None
+
+
+def test_worker_killed_again_and_again(ground: Ground) -> None:
+    """SIGKILL of the workers' main processes, repeatedly, under load."""
+    ground.mill.dispatcher()
+    workers = {name: ground.worker(name) for name in ("left", "right")}
+    for _ in range(4):
+        ground.submit(ground.dice.randint(20, 120), shard_size=ground.dice.choice([4, 16, 64]))
+    for _ in range(6):
+        ground.progress(ground.dice.randint(1, 24))
+        name = ground.dice.choice(sorted(workers))
+        ground.kill_worker(workers[name])
+        workers[name] = ground.worker(name)
+    ground.settle()
+
+
+def test_worker_killed_before_it_acknowledges(ground: Ground) -> None:
+    """SIGKILL after the commit, before the acknowledgement."""
+    ground.mill.dispatcher()
+    worker = ground.worker(dies_after_commit=2)
+    ground.submit(16, shard_size=16)
+    for _ in range(2):
+        worker.wait(60)
+        ground.kills += 1
+        assert ground.look("SELECT count(*) FROM shards WHERE state <> 'done'") == 0
+        ground.submit(16, shard_size=16)
+        worker = ground.worker(dies_after_commit=2)
+    ground.settle(waste=0)
+
+
+def test_worker_stopped_for_longer_than_its_lease(ground: Ground) -> None:
+    """SIGSTOP past the lease, another worker finishes, SIGCONT: the stale commit changes no row."""
+    ground.mill.dispatcher()
+    stale = ground.worker("stale", seconds=0.3)
+    ground.submit(48, shard_size=48)
+    ground.progress(8)
+    ground.busy()
+    child = pool_child(stale)
+    for pid in (stale.pid, child):
+        os.kill(pid, signal.SIGSTOP)
+    ground.fault()
+    ground.worker("heir")
+    ground.until(lambda: ground.stored() == 48, "the heir has done it all")
+    for pid in (child, stale.pid):
+        os.kill(pid, signal.SIGCONT)
+    log = ground.mill.log("stale")
+    ground.until(lambda: "lease" in log.read_text() and "lost" in log.read_text(), "it notices")
+    ground.settle(waste=16)
+
+
+def test_model_that_loads_for_long(ground: Ground) -> None:
+    """A model that loads for 30 s, five leases long, after a respawn."""
+    ground.mill.dispatcher()
+    worker = ground.worker(load_seconds=30)
+    ground.submit(24)
+    ground.progress(8)
+    ground.kill_child(worker)
+    ground.settle(recovery=30 + ground.lease + 15)
+    assert worker.poll() is None
+
+
+@pytest.mark.short
+def test_worker_asked_to_stop(ground: Ground) -> None:
+    """SIGTERM in mid-task: drained within 20 s, the rest back at once, exit 0."""
+    ground.mill.dispatcher()
+    worker = ground.worker(seconds=0.1)
+    ground.submit(64, shard_size=64)
+    ground.progress(8)
+    worker.terminate()
+    assert worker.wait(20) == 0
+    left = "SELECT state FROM shards WHERE leased_by IS NULL AND deaths = 0"
+    assert ground.look(left) in SHARD_LEASABLE
+    ground.fault()
+    ground.worker("next")
+    ground.settle(waste=0)
+
+
+def test_worker_asked_to_stop_in_a_long_batch(ground: Ground) -> None:
+    """SIGTERM in a batch that lasts longer than the drain: back all the same, exit 0."""
+    ground.mill.dispatcher()
+    worker = ground.worker(seconds=5)
+    ground.submit(16)
+    ground.busy()
+    worker.terminate()
+    assert worker.wait(20) == 0
+    assert ground.look("SELECT sum(deaths) FROM shards") == 0
+    ground.fault()
+    ground.worker("next")
+    ground.settle(waste=8)
+
+
+def test_two_versions_side_by_side(ground: Ground) -> None:
+    """Workers that speak another version of the messages drop what they do not know."""
+    ground.mill.dispatcher()
+    log = ground.mill.log("newer")
+    ground.worker("newer", speaks=2)
+    ground.submit(64, shard_size=8)
+    ground.until(lambda: "not of version" in log.read_text(), "a message is dropped")
+    ground.fault()
+    ground.worker("older")
+    ground.settle(waste=0)
+
+
+def _until_attempt(ground: Ground, number: int) -> None:
+    query = "SELECT max(attempt) FROM shards WHERE state = 'running'"
+    ground.until(lambda: ground.look(query) == number, f"attempt {number}")
