@@ -6,11 +6,15 @@ INSTALLED := .venv/.installed
 # No model and no data set comes from a hub here.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup demo test check docs clean
+# The seeds with which `make faults` breaks things.
+SEEDS ?= 1
+
+.PHONY: help setup demo test faults check docs clean
 
 help:
 	@echo "make demo    install, and summarize real documents on this machine"
 	@echo "make test    install, and run all tests"
+	@echo "make faults  break everything, and see that nothing is lost (SEEDS=\"1 2 3\")"
 	@echo "make check   install, and check style, types, layers and migrations"
 	@echo "make docs    write the reference of commands anew"
 	@echo "make setup   install into .venv"
@@ -23,6 +27,9 @@ demo: setup
 
 test: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+faults: setup
+	@FAULTS_SEEDS="$(SEEDS)" OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults -n 2 --dist worksteal
 
 check: setup
 	@$(BIN)/ruff check .

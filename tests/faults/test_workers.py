@@ -28,7 +28,7 @@ def test_child_killed_while_the_model_loads(ground: Ground) -> None:
     """SIGKILL of the pool child while the model loads, twice."""
     ground.mill.dispatcher()
     worker = ground.worker(load_seconds=3)
-    ground.submit(32)
+    ground.submit(16)
     for attempt in (1, 2):
         _until_attempt(ground, attempt)
         ground.kill_child(worker)
