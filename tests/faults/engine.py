@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from time import sleep, time
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
@@ -68,8 +68,18 @@ class Diary:
 
     def counted(self, event: Literal["begin", "end"]) -> Counter[str]:
         """How often each document was begun, or ended."""
-        lines = map(json.loads, self._path.read_text().splitlines()) if self._path.exists() else ()
-        return Counter(key for line in lines if line["event"] == event for key in line["documents"])
+        return Counter(
+            key for line in self._lines() if line["event"] == event for key in line["documents"]
+        )
+
+    def writers(self) -> set[int]:
+        """The processes that wrote into it."""
+        return {line["pid"] for line in self._lines()}
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
 
 
 class Diarist:

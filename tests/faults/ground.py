@@ -73,10 +73,16 @@ class Ground:
 
     # --- submitting and working
 
-    def worker(self, name: str = "worker", **orders: Any) -> subprocess.Popen[bytes]:
+    def worker(
+        self, name: str = "worker", batch_deadline: float = 600, **orders: Any
+    ) -> subprocess.Popen[bytes]:
         """Start a worker with the engine under test; `orders` are `Orders`' fields."""
         told = self._orders.model_copy(update=orders)
-        variables = {VARIABLE: told.model_dump_json()}
+        timings = self.mill.settings.timings.model_copy(update={"batch_deadline": batch_deadline})
+        variables = {
+            VARIABLE: told.model_dump_json(),
+            "GISTMILL_TIMINGS": timings.model_dump_json(),
+        }
         words = ("worker", "--device", "cpu")
         return self.mill.start(name, *words, module="tests.faults.worker", **variables)
 
@@ -118,6 +124,10 @@ class Ground:
         """Wait until so many documents more have been begun."""
         before = self.begun()
         eventually(lambda: self.begun() >= before + documents, f"{documents} documents more")
+
+    def children(self) -> set[int]:
+        """The processes that began to generate, dead ones included."""
+        return self._diary.writers()
 
     # --- breaking
 

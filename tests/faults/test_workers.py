@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from jobs import messages
+from jobs.broker import make_app
 from jobs.states import SHARD_LEASABLE
 from tests.faults.ground import Ground
 from tests.mill import pool_child
@@ -135,6 +137,20 @@ def test_two_versions_side_by_side(ground: Ground) -> None:
     ground.fault()
     ground.worker("older")
     ground.settle(waste=0)
+
+
+def test_a_task_that_nobody_knows(ground: Ground) -> None:
+    """A task of a version to come is dropped; the worker lives."""
+    url, timings = ground.mill.settings.broker_url, ground.mill.settings.timings
+    assert url
+    with make_app(url, timings) as app:
+        for name in ("gistmill.future", messages.SUMMARIZE):
+            app.send_task(name, kwargs={"v": 9, "more": "than is known"}, queue=messages.QUEUE)
+    ground.mill.dispatcher()
+    worker = ground.worker()
+    ground.submit(16)
+    ground.settle(waste=0)
+    assert worker.poll() is None
 
 
 def _until_attempt(ground: Ground, number: int) -> None:
