@@ -24,6 +24,7 @@ from jobs.settings import Settings, WorkerProcess
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
+from worker.reaper import Reaper
 from worker.validation import Validator
 
 log = logs.get("worker")
@@ -106,6 +107,7 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
         process.drain_file.touch()
         log.info("asked to stop; the batch in hand is finished first")
 
+    app.steps["worker"].add(Reaper)
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(drain, weak=False)
     # Where it prints, past every log, that it was asked to stop; our log says so.
