@@ -4,18 +4,19 @@ Both sides make their Celery application here, so that they cannot disagree;
 the producer sends tasks by name and never imports the worker.
 """
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from jobs import messages
+from jobs import exposure, messages
 from jobs.errors import BrokerUnreachable, UsageError
 from jobs.settings import Timings
 
@@ -27,8 +28,12 @@ _CHILD_START_SECONDS = 600
 
 
 def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Celery:
+    """Raises UsageError for what is not the URL of a Redis."""
+    _check(url)
+    url, tls = with_tls(url)
     app = Celery("gistmill", broker=url, include=list(include), set_as_current=bool(include))
     app.conf.update(
+        broker_use_ssl=tls,
         accept_content=["json"],
         task_serializer="json",
         result_backend=None,
@@ -85,7 +90,6 @@ class Broker:
 
     def __init__(self, url: str, timings: Timings) -> None:
         """Raises UsageError for what is not the URL of a Redis."""
-        _check(url)
         self._url = url
         self._app = make_app(url, timings)
 
@@ -138,16 +142,38 @@ class Broker:
 
 def _check(url: str) -> None:
     """Its value is never said: a password may stand in it."""
+    if not all(map(_is_known, url.split(";"))):
+        raise UsageError(
+            "broker_url is not a URL of Redis; write redis://:password@host:6379/0 or rediss://, "
+            "with / # @ in the password percent-encoded (`gistmill config` shows where it stands)"
+        )
+
+
+def _is_known(url: str) -> bool:
     try:
         parts = urlsplit(url)
         known = parts.scheme in _SCHEMES and (parts.port is None or parts.port > 0)
     except ValueError:
         known = False
-    if not known:
-        raise UsageError(
-            "broker_url is not a URL of Redis; write redis://:password@host:6379/0 or rediss://, "
-            "with / # @ in the password percent-encoded (`gistmill config` shows where it stands)"
-        )
+    return known
+
+
+def with_tls(url: str) -> tuple[str, dict[str, Any] | None]:
+    """The URL without the options of TLS, and these; None for a URL without TLS.
+
+    kombu 5.7 checks no certificate of a `rediss://` unless it is told to, and takes what
+    stands in a URL instead of what it was told. Here certificate and host name are checked
+    unless the URL itself says otherwise, which `jobs.exposure` refuses.
+    """
+    parts = [urlsplit(each) for each in url.split(";")]
+    if not any(each.scheme == "rediss" for each in parts):
+        return url, None
+    given = {name: value for each in parts for name, value in parse_qsl(each.query)}
+    tls: dict[str, Any] = {name: text for name, text in given.items() if name.startswith("ssl_")}
+    tls["ssl_cert_reqs"] = tls.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
+    tls["ssl_check_hostname"] = tls.get("ssl_check_hostname", "true").lower() != "false"
+    rest = urlencode({name: text for name, text in given.items() if name not in tls})
+    return ";".join(each._replace(query=rest).geturl() for each in parts), tls
 
 
 def _server(client: Any) -> str:
@@ -166,8 +192,8 @@ def _eviction(client: Any) -> str | None:
 
 
 def _is_local(url: str) -> bool:
-    parts = urlsplit(url)
-    return "socket" in parts.scheme or parts.hostname in (None, "localhost", "127.0.0.1", "::1")
+    parts = [urlsplit(each) for each in url.split(";")]
+    return all("socket" in each.scheme or exposure.is_local(each.hostname) for each in parts)
 
 
 @contextmanager
@@ -175,4 +201,17 @@ def _reachable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, RedisError, OSError) as error:
+        if refused := _certificate_error(error):
+            raise BrokerUnreachable(
+                f"Redis shows a certificate that is refused: {refused.verify_message}; name its CA "
+                "in broker_url, as in rediss://HOST:6379/0?ssl_ca_certs=FILE, and its host as the "
+                "certificate does"
+            ) from error
         raise BrokerUnreachable(f"Redis does not answer: {error}") from error
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The one that caused `error`, however often it was raised anew."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error

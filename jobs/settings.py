@@ -6,14 +6,18 @@ set to nothing, that variable means no file. Which flags a command has, and what
 take, is for the command line to know.
 """
 
+import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -23,6 +27,7 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -73,6 +78,27 @@ def default_home() -> Path:
     return Path(data) / "gistmill"
 
 
+def _listed(given: Any) -> Any:
+    """A variable's text as the list that it is."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        raise ValueError("""not JSON; write it as in '["/data", "s3://corpus/"]'""") from None
+
+
+def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    for each in given or ():
+        if not (each.startswith("/") or re.match("[a-zA-Z][a-zA-Z0-9+.-]*://[^/]", each)):
+            raise ValueError(f"{each!r} is neither an absolute folder nor a URL with a host")
+    return given
+
+
+# Not decoded by pydantic-settings, which says of bad JSON only that it is.
+AllowedSources = Annotated[
+    tuple[str, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_are_sources)
+]
+
+
 class Settings(BaseSettings):
     """What two users would set differently. `database_url` and `broker_url` left unset
     mean the embedded services under `home`."""
@@ -84,6 +110,10 @@ class Settings(BaseSettings):
     broker_url: str | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is for people where the log goes to a terminal, JSON elsewhere."""
+    allow_insecure: bool = False
+    """Servers on other machines are taken without password, TLS or a checked certificate."""
+    allowed_sources: AllowedSources = None
+    """Folders, and beginnings of URLs, below which documents may lie; None is anywhere."""
     timings: Timings = Timings()
 
     @classmethod
@@ -220,6 +250,8 @@ def _exactly(settings: Settings) -> dict[str, str]:
         "GISTMILL_DATABASE_URL": settings.database_url or "",
         "GISTMILL_BROKER_URL": settings.broker_url or "",
         "GISTMILL_LOG_FORMAT": settings.log_format,
+        "GISTMILL_ALLOW_INSECURE": str(settings.allow_insecure),
+        "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 
@@ -230,7 +262,9 @@ def _explain(error: ValidationError) -> str:
     where = origin(*key)
     if first["type"] == "extra_forbidden":
         return f"{where}: {unknown('timing', key[-1], Timings.model_fields)}"
-    return f"{where}: {'.'.join(key)}: {first['msg']} (got {first['input']!r})"
+    # A URL's value is never said: a password may stand in it.
+    got = "" if key[0].endswith("_url") else f" (got {first['input']!r})"
+    return f"{where}: {'.'.join(key)}: {first['msg'].removeprefix('Value error, ')}{got}"
 
 
 def _holds(given: Any, key: tuple[str, ...]) -> bool:

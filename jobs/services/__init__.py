@@ -24,7 +24,7 @@ import psycopg
 import redis
 from redis.exceptions import RedisError
 
-from jobs import logs
+from jobs import exposure, logs
 from jobs.errors import Unreachable
 from jobs.services import locks, places, postgres
 from jobs.services.places import Places
@@ -98,9 +98,12 @@ class Endpoints:
 def connect(settings: Settings) -> Endpoints:
     """The URLs to work with, each decided alone: the one that is set, else the embedded one.
 
-    Raises UsageError where the embedded servers are needed and can not run here,
-    Unreachable where they do not come up.
+    Raises UsageError where the embedded servers are needed and can not run here, and where
+    a URL would expose what it carries and no setting allows that; Unreachable where the
+    embedded servers do not come up.
     """
+    if not settings.allow_insecure:
+        exposure.check(settings.database_url, settings.broker_url)
     if settings.database_url and settings.broker_url:
         return Endpoints(
             settings.database_url, settings.broker_url, embedded_database=False, hold=None

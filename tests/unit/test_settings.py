@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ Write = Callable[[str], Path]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and no variable that this machine is set by."""
-    for name in ("CONFIG", "HOME", "DATABASE_URL", "BROKER_URL", "LOG_FORMAT", "TIMINGS"):
-        monkeypatch.delenv(f"GISTMILL_{name}", raising=False)
+    for name in (*Settings.model_fields, "config"):
+        monkeypatch.delenv(f"GISTMILL_{name.upper()}", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -103,7 +104,10 @@ def test_a_named_file_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[timings]\nlaese = 5", "no timing 'laese'; do you mean 'lease'?"),
         ("[timings]\nlease = -5", "timings.lease: Input should be greater than 0 (got -5)"),
         ("timings = 5", "timings: Input should be a valid dictionary"),
-        ("broker_url = 5", "broker_url: Input should be a valid string (got 5)"),
+        ("broker_url = 5", "broker_url: Input should be a valid string"),
+        ("allow_insecure = 5", "allow_insecure: Input should be a valid boolean"),
+        ('allowed_sources = ["data"]', "'data' is neither an absolute folder nor a URL"),
+        ('allowed_sources = ["file:///data"]', "neither an absolute folder nor a URL with a host"),
         ("home = 5", "home: Input is not a valid path"),
         ("home = \n", "is not TOML: Invalid value (at line 1"),
     ],
@@ -144,9 +148,28 @@ def test_one_line_for_a_bad_variable(
     assert says in line
 
 
-def test_children_get_exactly_these(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GISTMILL_ALLOWED_SOURCES", '["/data", "s3://corpus/"]')
+    assert settings.load().allowed_sources == ("/data", "s3://corpus/")
+    monkeypatch.setenv("GISTMILL_ALLOWED_SOURCES", "[]")
+    assert settings.load().allowed_sources == ()
+    monkeypatch.setenv("GISTMILL_ALLOWED_SOURCES", "")
+    assert settings.load().allowed_sources is None
+    monkeypatch.setenv("GISTMILL_ALLOWED_SOURCES", "/data")
+    with pytest.raises(UsageError, match=r"GISTMILL_ALLOWED_SOURCES: .*not JSON; write it as"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"allow_insecure": True, "allowed_sources": ("/data",)}, {"allowed_sources": ()}],
+)
+def test_children_get_exactly_these(
+    write: Write, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
     """What is unset here is unset there, whatever the current folder's file says."""
-    given = Settings(home=Path("/mill"), log_format="json", timings=Timings(lease=5))
+    given = Settings(home=Path("/mill"), log_format="json", timings=Timings(lease=5), **more)
+    assert hash(given), "clients are kept by their settings"
     for name, value in settings.child_environment(given).items():
         monkeypatch.setenv(name, value)
     write('home = "other"\ndatabase_url = "postgresql://other"\n[timings]\nslice = 6\nbad = 1\n')

@@ -1,0 +1,121 @@
+"""Whether a server's URL would let somebody between here and there read along, or pretend to be it.
+
+A unix socket and the loopback are this machine. Any other server needs a password and TLS,
+and its certificate is checked. URLs in, findings out: nothing here connects, and no part of a
+URL is ever said, as a password may stand in it.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from jobs.errors import UsageError
+
+_PG_TLS = frozenset({"require", "verify-ca", "verify-full"})
+# What libpq takes in the place of a password in the URL.
+_PG_CREDENTIALS = frozenset({"password", "passfile", "sslcert", "service"})
+_CHECKED = frozenset({"required", "cert_required"})
+
+_UNLESS = "or set GISTMILL_ALLOW_INSECURE=true where the network is private"
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What is wrong with a URL, and how to mend it."""
+
+    setting: str
+    says: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.says}; {self.do}"
+
+
+def check(database_url: str | None, broker_url: str | None) -> None:
+    """Raises UsageError for the first of `found`."""
+    for each in found(database_url, broker_url):
+        raise UsageError(str(each))
+
+
+def found(database_url: str | None, broker_url: str | None) -> Iterator[Exposure]:
+    """At most one for each URL; what is no URL at all is for others to say."""
+    if database_url and (lacking := _database_lacks(database_url)):
+        mend = "write postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full"
+        yield _elsewhere("database_url", lacking, mend)
+    if broker_url and (lacking := _broker_lacks(broker_url)):
+        yield _elsewhere("broker_url", lacking, "write rediss://:PASSWORD@HOST:PORT/0")
+    elif broker_url and _is_unchecked(broker_url):
+        says = "accepts whatever certificate the server shows"
+        mend = "leave ssl_cert_reqs and ssl_check_hostname out, and name the CA: ssl_ca_certs=FILE"
+        yield Exposure("broker_url", says, f"{mend}; {_UNLESS}")
+
+
+def is_local(host: str | None) -> bool:
+    """Whether it is this machine: the loopback, or a unix socket's path."""
+    if not host or host.startswith(("/", "@")):
+        return True
+    name = host.lower().rstrip(".")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _elsewhere(setting: str, lacking: list[str], mend: str) -> Exposure:
+    says = f"names another machine without {' and without '.join(lacking)}"
+    return Exposure(setting, says, f"{mend}, {_UNLESS}")
+
+
+def _database_lacks(url: str) -> list[str]:
+    parts, query = _split(url)
+    hosts = [parts.hostname or "", *_listed(query, "host"), *_listed(query, "hostaddr")]
+    # Where a service's host lies is written in a file of libpq's.
+    if all(map(_is_local_with_port, hosts)) and "service" not in query:
+        return []
+    modes = query.get("sslmode", ["prefer"])
+    return _lacking(
+        password=bool(parts.password or _PG_CREDENTIALS & query.keys()),
+        tls=all(mode in _PG_TLS for mode in modes),
+    )
+
+
+def _broker_lacks(url: str) -> list[str]:
+    """Of several servers, what any of them lacks."""
+    lacking = []
+    for parts, query in map(_split, url.split(";")):
+        if "socket" in parts.scheme or is_local(parts.hostname):
+            continue
+        password = bool(parts.password or "password" in query)
+        lacking += _lacking(password=password, tls=parts.scheme == "rediss")
+    return sorted(set(lacking))
+
+
+def _lacking(*, password: bool, tls: bool) -> list[str]:
+    return [name for name, there in (("a password", password), ("TLS", tls)) if not there]
+
+
+def _is_unchecked(url: str) -> bool:
+    queries = [query for _, query in map(_split, url.split(";"))]
+    return any(
+        any(value.lower() not in _CHECKED for value in query.get("ssl_cert_reqs", []))
+        or any(value.lower() == "false" for value in query.get("ssl_check_hostname", []))
+        for query in queries
+    )
+
+
+def _split(url: str) -> tuple[SplitResult, dict[str, list[str]]]:
+    """A # that is not percent-encoded belongs to the password that it stands in."""
+    try:
+        parts = urlsplit(url.replace("#", "%23"))
+    except ValueError:  # a bracket too few, which whoever connects will say
+        parts = urlsplit("")
+    return parts, parse_qs(parts.query)
+
+
+def _listed(query: dict[str, list[str]], name: str) -> list[str]:
+    return [host for value in query.get(name, []) for host in value.split(",")]
+
+
+def _is_local_with_port(host: str) -> bool:
+    return is_local(host) or is_local(host.rpartition(":")[0] or "elsewhere")
