@@ -8,9 +8,10 @@ URL is ever said, as a password may stand in it.
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from jobs.errors import UsageError
+from jobs.settings import Settings
 
 _PG_TLS = frozenset({"require", "verify-ca", "verify-full"})
 # What libpq takes in the place of a password in the URL.
@@ -32,14 +33,18 @@ class Exposure:
         return f"{self.setting} {self.says}; {self.do}"
 
 
-def check(database_url: str | None, broker_url: str | None) -> None:
+def check(settings: Settings) -> None:
     """Raises UsageError for the first of `found`."""
-    for each in found(database_url, broker_url):
+    for each in found(settings):
         raise UsageError(str(each))
 
 
-def found(database_url: str | None, broker_url: str | None) -> Iterator[Exposure]:
-    """At most one for each URL; what is no URL at all is for others to say."""
+def found(settings: Settings) -> Iterator[Exposure]:
+    """At most one for each URL, and none where the settings allow them; what is no URL at
+    all is for others to say."""
+    database_url, broker_url = settings.database_url, settings.broker_url
+    if settings.allow_insecure:
+        return
     if database_url and (lacking := _database_lacks(database_url)):
         mend = "write postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full"
         yield _elsewhere("database_url", lacking, mend)
@@ -105,9 +110,12 @@ def _is_unchecked(url: str) -> bool:
 
 
 def _split(url: str) -> tuple[SplitResult, dict[str, list[str]]]:
-    """A # that is not percent-encoded belongs to the password that it stands in."""
+    """What stands before the last @ is name and password, percent-encoded or not."""
+    address, mark, query = url.partition("?")
+    scheme, _, rest = address.partition("://")
+    who, at, where = rest.rpartition("@")
     try:
-        parts = urlsplit(url.replace("#", "%23"))
+        parts = urlsplit(f"{scheme}://{quote(who, safe=':%')}{at}{where}{mark}{query}")
     except ValueError:  # a bracket too few, which whoever connects will say
         parts = urlsplit("")
     return parts, parse_qs(parts.query)

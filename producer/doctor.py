@@ -10,10 +10,11 @@ from importlib.metadata import version
 from time import sleep
 from typing import Literal
 
+from jobs import exposure
 from jobs.broker import Broker, BrokerHealth
 from jobs.database import Database
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable, NotMigrated
-from jobs.settings import Timings
+from jobs.settings import Settings, Timings
 from jobs.store import backlog, workers
 from jobs.store.backlog import Backlog
 from jobs.store.workers import Seen
@@ -33,6 +34,12 @@ class Finding:
     says: str
     do: str | None = None
     """What to do, where something is to be done."""
+
+
+def exposed(settings: Settings) -> list[Finding]:
+    """What keeps gistmill from asking the servers anything; to be looked at first."""
+    found = exposure.found(settings)
+    return [Finding(each.setting, "failed", each.says, each.do) for each in found]
 
 
 def examine(database: Database, broker: Broker, timings: Timings) -> list[Finding]:

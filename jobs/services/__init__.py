@@ -102,8 +102,7 @@ def connect(settings: Settings) -> Endpoints:
     a URL would expose what it carries and no setting allows that; Unreachable where the
     embedded servers do not come up.
     """
-    if not settings.allow_insecure:
-        exposure.check(settings.database_url, settings.broker_url)
+    exposure.check(settings)
     if settings.database_url and settings.broker_url:
         return Endpoints(
             settings.database_url, settings.broker_url, embedded_database=False, hold=None

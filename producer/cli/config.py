@@ -11,11 +11,11 @@ from typing import Any, cast
 
 import click
 
-from jobs import settings
+from jobs import exposure, settings
 from jobs.settings import Settings, Timings
 from producer.cli import defaults, output
 
-_EMBEDDED = "embedded"
+_UNSET = {"database_url": "embedded", "broker_url": "embedded", "allowed_sources": "anywhere"}
 # From the user's name to the last @, as a password may hold one itself.
 _PASSWORD = re.compile(r"(://[^:@/?#]*:).*@|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 
@@ -43,6 +43,8 @@ Examples:
 def command(context: click.Context, everything: bool, as_json: bool) -> int:
     """Show each setting, its value and where it comes from."""
     configured = settings.load()
+    for each in exposure.found(configured):
+        output.hint(f"warning: {each}")
     shown = [*_settings(configured), *_timings(configured.timings, everything), *_flags(context)]
     if as_json:
         output.show_json([asdict(each) for each in shown])
@@ -56,7 +58,8 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
-    yield Shown("log_format", configured.log_format, settings.origin("log_format"))
+    for name in ("log_format", "allow_insecure", "allowed_sources"):
+        yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 
 def _timings(timings: Timings, everything: bool) -> Iterator[Shown]:
@@ -89,13 +92,13 @@ def without_password(text: str) -> str:
 
 
 def _table(shown: list[Shown]) -> None:
-    rows = [(each.name, _words(each.value), each.origin) for each in shown]
+    rows = [(each.name, _words(each), each.origin) for each in shown]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, value, origin in rows:
         click.echo(f"{name.ljust(widths[0])}  {value.ljust(widths[1])}  {origin}")
 
 
-def _words(value: Any) -> str:
-    if value is None:
-        return _EMBEDDED
-    return " ".join(value) if isinstance(value, list) else str(value)
+def _words(each: Shown) -> str:
+    if each.value is None:
+        return _UNSET.get(each.name, "")
+    return " ".join(each.value) or "none" if isinstance(each.value, list) else str(each.value)

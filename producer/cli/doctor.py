@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobs import settings
 from producer.cli import output
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ def command(as_json: bool) -> int:
     """Examine database, broker, dispatcher, workers and queue. Exits 1 where one has failed."""
     from producer import doctor
 
-    with output.client() as client:
-        found = doctor.examine(client.database, client.broker, client.settings.timings)
+    configured = settings.load()
+    found = doctor.exposed(configured)
+    if not found:
+        with output.client(configured) as client:
+            found = doctor.examine(client.database, client.broker, configured.timings)
     if as_json:
         output.show_json([asdict(each) for each in found])
     else:

@@ -109,7 +109,7 @@ def test_a_database_that_is_down(mill: Mill, source: str) -> None:
     [
         ("GISTMILL_BROKER_URL", "redis://:s3c/ret@127.0.0.1:6379/0"),
         ("GISTMILL_BROKER_URL", "amqp://s3c/ret@127.0.0.1"),
-        ("GISTMILL_DATABASE_URL", "postgresql://u:s3c/ret@h:port/db"),
+        ("GISTMILL_DATABASE_URL", "postgresql://u:s3c/ret@127.0.0.1:port/db"),
     ],
 )
 def test_a_bad_url_is_told_without_its_password(mill: Mill, name: str, url: str) -> None:

@@ -62,6 +62,8 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
         ("database_url", "postgresql://me:***@host/db?sslpassword=***", str(path)),
         ("broker_url", None, "default"),
         ("log_format", "auto", "default"),
+        ("allow_insecure", False, "default"),
+        ("allowed_sources", None, "default"),
         ("timings.lease", 5.0, str(path)),
         ("timings.slice", 7.0, "GISTMILL_TIMINGS"),
         ("submit.model", "lead-3", f"{path}: [submit]"),
@@ -71,6 +73,7 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
     table = run(tmp_path, "config", "--all", variables=variables).stdout
     assert "timings.poll" in table
     assert "embedded" in table
+    assert "anywhere" in table
     assert "secret" not in table
     assert not (tmp_path / "mill").exists(), "nothing was started"
 

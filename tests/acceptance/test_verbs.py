@@ -269,6 +269,25 @@ def test_a_doctor_of_servers_that_are_down(mill: Mill) -> None:
     assert "Traceback" not in said.stderr
 
 
+def test_a_doctor_of_servers_that_are_exposed(mill: Mill) -> None:
+    """It asks them nothing; no other command does."""
+    urls = {
+        "database_url": "postgresql://gistmill:secret@db.invalid/mill",
+        "broker_url": "redis://:secret@cache.invalid",
+    }
+    mill.settings = mill.settings.model_copy(update=urls)
+    said = mill.say("doctor", expect=1).stdout
+    assert "FAILED   database_url:        names another machine without TLS\n" in said
+    assert "FAILED   broker_url:          names another machine without TLS\n" in said
+    assert "do: write rediss://:PASSWORD@HOST:PORT/0, or set GISTMILL_ALLOW_INSECURE=true" in said
+    for words in (["ls"], ["migrate"], ["dispatch"], ["worker"], ["up"], ["alive", "worker"]):
+        [line] = mill.say(*words, expect=2).stderr.splitlines()
+        assert line.startswith("gistmill: database_url names another machine without TLS; write")
+    shown = mill.say("config")
+    assert "warning: broker_url names another machine without TLS" in shown.stderr
+    assert "secret" not in said + shown.stdout + shown.stderr
+
+
 def _submit(mill: Mill, lines: str, *words: str) -> str:
     """The id of a job of `lead-1`."""
     return mill.say("submit", "-", "--model", "lead-1", "-q", *words, stdin=lines).stdout.strip()

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from jobs import exposure
 from jobs.database import Database
 from jobs.settings import Settings, Timings
 from jobs.store import workers
@@ -69,6 +70,20 @@ def test_services_wait_stop_and_are_watched(services: dict[str, dict[str, Any]])
     assert _seconds(services["worker"]["stop_grace_period"]) >= Timings().drain + 15
     # Where PostgreSQL 18's image keeps its data, in a folder of its major version.
     assert services["postgres"]["volumes"] == ["database:/var/lib/postgresql"]
+
+
+def test_servers_without_tls_are_allowed_by_name(services: dict[str, dict[str, Any]]) -> None:
+    """gistmill takes these URLs only because a setting says so."""
+    for service in services.values():
+        if "build" in service:
+            environment = service["environment"]
+            urls = {
+                name: environment[f"GISTMILL_{name.upper()}"]
+                for name in ("database_url", "broker_url")
+            }
+            refused = Settings.model_validate({**urls, "allow_insecure": False})
+            assert len(list(exposure.found(refused))) == 2
+            assert environment["GISTMILL_ALLOW_INSECURE"] == "true"
 
 
 def test_a_file_has_one_path_everywhere(services: dict[str, dict[str, Any]]) -> None:

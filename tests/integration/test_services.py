@@ -177,12 +177,12 @@ def test_secrets_are_private(home: Path) -> None:
 
 
 def test_each_url_is_decided_alone(home: Path) -> None:
-    mine = Settings(home=home, broker_url="redis://example/0", timings=QUICK)
+    mine = Settings(home=home, broker_url="redis://127.0.0.1/1", timings=QUICK)
     held = services.connect(mine)
-    assert held.broker_url == "redis://example/0"
+    assert held.broker_url == "redis://127.0.0.1/1"
     assert services.database_answers(held.database_url)
     held.release()
-    both = mine.model_copy(update={"database_url": "postgresql://example/x", "home": home / "not"})
+    both = mine.model_copy(update={"database_url": "postgresql:///x", "home": home / "not"})
     assert not services.connect(both).embedded_database
     assert not both.home.exists()
 

@@ -26,7 +26,7 @@ VERIFIED = f"postgresql://me:{SECRET}@db.example.org/mill?sslmode=verify-full"
     ],
 )
 def test_a_database_that_may_be_used(url: str) -> None:
-    assert list(exposure.found(url, None)) == []
+    assert list(exposure.found(Settings(database_url=url))) == []
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,7 @@ def test_a_database_that_may_be_used(url: str) -> None:
         (f"postgresql://me:{SECRET}@localhost.example.org/mill", "without TLS"),
         ("postgresql:///?service=mill", "without TLS"),
         (f"postgresql://me:#{SECRET}@db.example.org/mill", "without TLS"),
+        (f"postgresql://localhost:/{SECRET}@db.example.org/mill", "without TLS"),
     ],
 )
 def test_a_database_that_is_refused(url: str, says: str) -> None:
@@ -70,7 +71,7 @@ def test_a_database_that_is_refused(url: str, says: str) -> None:
     ],
 )
 def test_a_broker_that_may_be_used(url: str) -> None:
-    assert list(exposure.found(None, url)) == []
+    assert list(exposure.found(Settings(broker_url=url))) == []
 
 
 @pytest.mark.parametrize(
@@ -99,5 +100,7 @@ def test_a_broker_that_is_refused(url: str, says: str) -> None:
 
 
 def test_both_are_found() -> None:
-    found = exposure.found("postgresql://db.example.org", "redis://cache.example.org")
-    assert [each.setting for each in found] == ["database_url", "broker_url"]
+    given = Settings(
+        database_url="postgresql://db.example.org", broker_url="redis://far.example.org"
+    )
+    assert [each.setting for each in exposure.found(given)] == ["database_url", "broker_url"]
