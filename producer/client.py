@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
 from jobs import model_names, parameters, services, settings
+from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
@@ -36,6 +37,7 @@ from producer.submit import (
     Request,
     check_priority,
     from_python,
+    refuse_url,
     submit_documents,
     submit_file,
 )
@@ -56,6 +58,7 @@ class Client:
 
     def __init__(self, configured: Settings | None = None) -> None:
         self.settings = configured or settings.load()
+        self._allowed = Allowed(self.settings.allowed_sources)
         self._endpoints = services.connect(self.settings)
         self.database = Database(self._endpoints.database_url)
         self.broker = Broker(self._endpoints.broker_url, self.settings.timings)
@@ -114,7 +117,8 @@ class Client:
         read where it lies. `generate` takes any other GenerationConfig field;
         `window` and `deadline` are written as on the command line.
         Raises UsageError where the request makes no sense, a string or one mapping in the
-        place of many among it, and NotFound where there is no such file.
+        place of many among it, NotFound where there is no such file, and NotAllowed where
+        it does not lie below the setting `allowed_sources`.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -150,7 +154,11 @@ class Client:
         return self.submit_documents(request, from_python(documents, columns))
 
     def submit_file(self, request: Request, path: Path, columns: Columns) -> "Job":
-        return self._accepted(submit_file(self.database, request, path, columns))
+        return self._accepted(submit_file(self.database, request, path, columns, self._allowed))
+
+    def submit_url(self, request: Request, url: str) -> "Job":  # noqa: ARG002 - to come
+        """Raises NotAllowed where it lies elsewhere than it may, else UsageError."""
+        refuse_url(url, self._allowed)
 
     def submit_documents(self, request: Request, documents: Iterable[Document]) -> "Job":
         return self._accepted(submit_documents(self.database, request, documents))

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from jobs import model_names
+from jobs.allowed_sources import Allowed
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
@@ -139,14 +140,17 @@ class Accepted:
     new: bool
 
 
-def submit_file(database: Database, request: Request, path: Path, columns: Columns) -> Accepted:
+def submit_file(
+    database: Database, request: Request, path: Path, columns: Columns, allowed: Allowed
+) -> Accepted:
     """Submit a JSONL file, which stays where it is.
 
-    Raises NotFound where the file can not be read, UsageError where it has no document.
+    Raises NotAllowed where it lies elsewhere than it may, NotFound where the file can not be
+    read, UsageError where it has no document.
     """
     for column in (columns.text, columns.id, columns.reference):
         _check_text("column", column, needed=False)
-    source = jsonl.describe(path, columns)
+    source = jsonl.describe(path, columns, allowed)
     content = request.content()
     # When it was written says nothing of what is in it.
     content.add({name: value for name, value in source.items() if name != "modified_ns"})
@@ -155,9 +159,17 @@ def submit_file(database: Database, request: Request, path: Path, columns: Colum
             return _same(request, earlier, content)
         job = request.new_job(source)
         jobs.add(tx, job)
-        total = _add_shards(tx, job.id, jsonl.plan(source, request.shard_size))
+        total = _add_shards(tx, job.id, jsonl.plan(source, request.shard_size, allowed))
         _finish(tx, job.id, total, str(path), content)
     return Accepted(job.id, new=True)
+
+
+def refuse_url(url: str, allowed: Allowed) -> NoReturn:
+    """Raises NotAllowed, else UsageError."""
+    allowed.check_url(url)
+    raise UsageError(
+        "documents at a URL can not be submitted yet; pipe them: curl URL | gistmill submit -"
+    )
 
 
 def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:

@@ -17,6 +17,7 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 
 from jobs import logs, presence, services, settings
+from jobs.allowed_sources import Allowed
 from jobs.broker import Broker, make_app
 from jobs.database import Database
 from jobs.job import ModelKey
@@ -47,6 +48,7 @@ def child() -> Child:
     process = WorkerProcess()
     endpoints = services.connect(configured)
     timings = configured.timings
+    allowed = Allowed(configured.allowed_sources)
     database = Database(endpoints.database_url, connections=1)
     # On a connection of its own: the main one may be busy for the whole of a store.
     heartbeat = Heartbeat(
@@ -65,6 +67,7 @@ def child() -> Child:
             load_engine=load_engine,
             worker=process.name,
             timings=timings,
+            allowed=allowed,
         ),
         validator=Validator(
             database=database,
@@ -73,6 +76,7 @@ def child() -> Child:
             device=process.device,
             worker=process.name,
             timings=timings,
+            allowed=allowed,
         ),
     )
 

@@ -9,6 +9,7 @@ from statistics import fmean, median
 from typing import Any
 
 from jobs import sources
+from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.job import Validation
@@ -24,17 +25,23 @@ _BUCKETS = 10
 
 
 def report(
-    database: Database, validation: Validation, resolved: Resolved, effective: Effective
+    database: Database,
+    validation: Validation,
+    resolved: Resolved,
+    effective: Effective,
+    allowed: Allowed,
 ) -> dict[str, Any]:
     """As JSON: `shards`, `parameters` with their `value` and where each is `from`, `prompt`
     (the finished one of the first document that can be used) and `sample`.
 
-    Raises JobError where the source can not be read.
+    Raises JobError where the source may not or can not be read.
     """
     with database.transaction() as tx:
         count, chosen = queueing.sample(tx, validation.job_id, _SHARDS)
     documents = [
-        document for extent in chosen for document in sources.read(database, extent)[:_DOCUMENTS]
+        document
+        for extent in chosen
+        for document in sources.read(database, extent, allowed)[:_DOCUMENTS]
     ]
     texts = [document.text for document in documents if document.text is not None]
     requested = validation.requested

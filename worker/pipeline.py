@@ -11,6 +11,7 @@ from itertools import pairwise
 from time import monotonic
 
 from jobs import logs, sources
+from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Document
@@ -48,6 +49,7 @@ class Pipeline:
         load_engine: LoadEngine,
         worker: str,
         timings: Timings,
+        allowed: Allowed,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -55,6 +57,7 @@ class Pipeline:
         self._load_engine = load_engine
         self._worker = worker
         self._timings = timings
+        self._allowed = allowed
         self._loaded: tuple[ModelKey, Engine] | None = None
         self._slice_ends = 0.0
         self._busy_since = 0.0
@@ -138,7 +141,7 @@ class Pipeline:
         log.info("shard is done", documents=shard.stop - shard.start, seconds=seconds)
 
     def _unfinished(self, shard: Shard) -> list[Document]:
-        documents = sources.read(self._database, shard)
+        documents = sources.read(self._database, shard, self._allowed)
         with self._database.transaction() as tx:
             done = summaries.done(tx, shard.job_id, shard.start, shard.stop)
         return [document for document in documents if document.index not in done]

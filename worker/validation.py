@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import logs, sources
+from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.errors import JobError, TransientError
 from jobs.job import ModelKey, Validation
@@ -37,6 +38,7 @@ class Validator:
         device: str,
         worker: str,
         timings: Timings,
+        allowed: Allowed,
     ) -> None:
         self._database = database
         self._heartbeat = heartbeat
@@ -44,6 +46,7 @@ class Validator:
         self._device = device
         self._worker = worker
         self._timings = timings
+        self._allowed = allowed
 
     def validate(self, job_id: str) -> None:
         """Validate the job that a message names, then all others of its model that wait."""
@@ -81,7 +84,7 @@ class Validator:
             raise JobError(
                 "worker_died", f"{validation.deaths} workers died while they looked at the model"
             )
-        sources.check(validation.source)
+        sources.check(validation.source, self._allowed)
         requested = validation.requested
         resolved = models.resolve(validation.model, self._home)
         key = ModelKey(
@@ -94,7 +97,8 @@ class Validator:
         effective = models.settle(resolved, parameters, requested["prompt"])
         if not validation.dry_run:
             return key, effective, None
-        return key, effective, dry_run.report(self._database, validation, resolved, effective)
+        found = dry_run.report(self._database, validation, resolved, effective, self._allowed)
+        return key, effective, found
 
     def _refuse(self, validation: Validation, error: JobError) -> None:
         log.error("job fails", error=error)

@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from jobs.allowed_sources import Allowed
 from jobs.documents import Columns, Document, from_line, storable
-from jobs.errors import JobError, NotFound, TransientError, UsageError
+from jobs.errors import JobError, NotAllowed, NotFound, TransientError, UsageError
 from jobs.job import Extent, NewShard
 
 KIND = "jsonl"
@@ -26,13 +27,13 @@ _END = 64 * 1024
 _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
-def describe(path: Path, columns: Columns) -> dict[str, Any]:
-    """Raises NotFound where there is no file to read, UsageError for a path that can not
-    be read again where it lies, such as a pipe."""
+def describe(path: Path, columns: Columns, allowed: Allowed) -> dict[str, Any]:
+    """Raises NotAllowed, NotFound where there is no file to read, UsageError for a path that
+    can not be read again where it lies, such as a pipe."""
     path = path.expanduser().absolute()
     if storable(str(path)) != str(path):
         raise UsageError(f"{storable(str(path))}: its name is not UTF-8; rename it, or write -")
-    with _submitted(path) as file:
+    with _submitted(path, allowed) as file:
         return {
             "kind": KIND,
             "path": str(path),
@@ -41,13 +42,13 @@ def describe(path: Path, columns: Columns) -> dict[str, Any]:
         }
 
 
-def plan(source: dict[str, Any], shard_size: int) -> Iterator[NewShard]:
+def plan(source: dict[str, Any], shard_size: int, allowed: Allowed) -> Iterator[NewShard]:
     """Cut the file at line ends into shards of `shard_size` documents, in one pass.
 
     A shard's position is where it begins and ends in bytes, and the number of its first
-    line, from 1. Raises NotFound where the file can not be read.
+    line, from 1. Raises NotAllowed, and NotFound where the file can not be read.
     """
-    with _submitted(Path(source["path"])) as file:
+    with _submitted(Path(source["path"]), allowed) as file:
         start = index = offset = begin = 0
         first = 1
         for number, line in enumerate(file, 1):
@@ -60,17 +61,17 @@ def plan(source: dict[str, Any], shard_size: int) -> Iterator[NewShard]:
             yield NewShard(start, index, {"begin": begin, "end": offset, "line": first})
 
 
-def check(source: dict[str, Any]) -> None:
+def check(source: dict[str, Any], allowed: Allowed) -> None:
     """Raises JobError, and TransientError for trouble that may pass."""
-    with _opened(source):
+    with _opened(source, allowed):
         pass
 
 
-def read(extent: Extent) -> list[Document]:
+def read(extent: Extent, allowed: Allowed) -> list[Document]:
     """Raises JobError, and TransientError for trouble that may pass."""
     position = extent.position or {}
     columns = Columns(**extent.source["columns"])
-    with _opened(extent.source) as file:
+    with _opened(extent.source, allowed) as file:
         file.seek(position["begin"])
         block = file.read(position["end"] - position["begin"])
     numbered = enumerate(block.split(b"\n"), position.get("line", 0))
@@ -86,17 +87,15 @@ def read(extent: Extent) -> list[Document]:
 
 
 @contextmanager
-def _submitted(path: Path) -> Iterator[BinaryIO]:
+def _submitted(path: Path, allowed: Allowed) -> Iterator[BinaryIO]:
     """The file, open, on the machine that submits it."""
     try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            # Opening it would wait for a writer, or take what can be read but once.
-            raise UsageError(
-                f"{path}: not a file that workers can read; write - for a pipe, "
-                "as in: zcat FILE | gistmill submit -"
-            )
-        with path.open("rb") as file:
+        with _allowed(path, allowed) as file:
+            if not _is_file(file):
+                raise UsageError(
+                    f"{path}: not a file that workers can read; write - for a pipe, "
+                    "as in: zcat FILE | gistmill submit -"
+                )
             yield file
     except OSError as error:
         how = "name a readable JSONL file, or - for standard input"
@@ -104,19 +103,37 @@ def _submitted(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _opened(source: dict[str, Any]) -> Iterator[BinaryIO]:
+def _opened(source: dict[str, Any], allowed: Allowed) -> Iterator[BinaryIO]:
     """The file, open, and seen to be the one that was submitted."""
     path = source["path"]
     try:
-        with Path(path).open("rb") as file:
+        with _allowed(Path(path), allowed) as file:
+            if not _is_file(file):
+                raise JobError("source_unreadable", f"{path}: not a file")
             if any(source[name] != value for name, value in _fingerprint(file).items()):
                 raise _changed(path)
             yield file
+    except NotAllowed as error:
+        raise JobError("source_not_allowed", f"{error} on the worker") from None
     except _LASTING as error:
         message = f"{path}: {error.strerror}; the file must be readable on every worker"
         raise JobError("source_unreadable", message) from None
     except OSError as error:  # a disk or a network file system in trouble
         raise TransientError("source_unreadable", f"{path}: {error.strerror}") from None
+
+
+@contextmanager
+def _allowed(path: Path, allowed: Allowed) -> Iterator[BinaryIO]:
+    """The file, open, and known to lie where it may. Raises NotAllowed, OSError."""
+    allowed.check_path(path)  # before any look at it: nobody learns whether it is there
+    # A pipe is not waited for, nor read: what is in it can be read but once.
+    with open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as file:
+        allowed.check_opened(file, path)
+        yield file
+
+
+def _is_file(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _fingerprint(file: BinaryIO) -> dict[str, Any]:

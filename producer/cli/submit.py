@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from jobs import options
+from jobs.allowed_sources import is_url
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE
@@ -63,6 +64,8 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
         if source == "-":
             documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
             job = client.submit_documents(request, documents)
+        elif is_url(source):
+            job = client.submit_url(request, source)
         else:
             job = client.submit_file(request, Path(source), columns)
         if request.dry_run:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from jobs import sources
+from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.errors import DatabaseUnreachable
@@ -109,6 +110,7 @@ def next_child(shaken: Shaken, broker: Broker, heartbeat: Heartbeat) -> NextChil
 
     def born(engine: LeadEngine) -> Callable[[], None]:
         pipeline = Pipeline(
+            allowed=Allowed(None),
             database=shaken,
             broker=broker,
             heartbeat=heartbeat,

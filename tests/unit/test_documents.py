@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.allowed_sources import Allowed
 from jobs.documents import Columns, from_line, from_mapping, storable
 from jobs.errors import JobError, NotFound, TransientError, UsageError
 from jobs.job import ModelKey, Shard
@@ -16,6 +17,7 @@ from jobs.sources import jsonl
 from producer.submit import from_python
 
 COLUMNS = Columns("text", "id", "gold")
+ANYWHERE = Allowed(None)
 
 
 @given(st.binary())
@@ -89,12 +91,14 @@ def test_shards_hold_every_line_once(
     """Reading the shards one by one gives the non-blank lines, in order and once."""
     path = tmp_path_factory.mktemp("source") / "in.jsonl"
     path.write_text("\n".join(lines))
-    source = jsonl.describe(path, COLUMNS)
-    planned = list(jsonl.plan(source, size))
+    source = jsonl.describe(path, COLUMNS, ANYWHERE)
+    planned = list(jsonl.plan(source, size, ANYWHERE))
     found = [
         document
         for number, new in enumerate(planned)
-        for document in jsonl.read(_leased(source, number, new.start, new.stop, new.position))
+        for document in jsonl.read(
+            _leased(source, number, new.start, new.stop, new.position), ANYWHERE
+        )
     ]
     filled = [line for line in lines if line.strip()]
     assert [document.index for document in found] == list(range(len(filled)))
@@ -106,23 +110,23 @@ def test_shards_hold_every_line_once(
 def test_a_changed_file_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n')
-    source = jsonl.describe(path, COLUMNS)
-    jsonl.check(source)
+    source = jsonl.describe(path, COLUMNS, ANYWHERE)
+    jsonl.check(source, ANYWHERE)
     path.write_text('{"text": "two"}\n')
     with pytest.raises(JobError, match="changed"):
-        jsonl.check(source)
+        jsonl.check(source, ANYWHERE)
     path.unlink()
     with pytest.raises(JobError, match="No such file"):
-        jsonl.check(source)
+        jsonl.check(source, ANYWHERE)
     with pytest.raises(NotFound):
-        jsonl.describe(path, COLUMNS)
+        jsonl.describe(path, COLUMNS, ANYWHERE)
 
 
 def test_shards_cut_before_positions_held_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\nbad\n')
-    source = jsonl.describe(path, COLUMNS)
-    [document, bad] = jsonl.read(_leased(source, 0, 0, 2, {"begin": 0, "end": 20}))
+    source = jsonl.describe(path, COLUMNS, ANYWHERE)
+    [document, bad] = jsonl.read(_leased(source, 0, 0, 2, {"begin": 0, "end": 20}), ANYWHERE)
     assert document.text == "one"
     assert bad.error is not None
     assert bad.error.message.startswith("document 1: ")
@@ -132,11 +136,11 @@ def test_a_disk_in_trouble_is_tried_again(tmp_path: Path) -> None:
     """Linux opens this file, and then answers each read with an error."""
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n')
-    source = {**jsonl.describe(path, COLUMNS), "path": "/proc/self/mem"}
+    source = {**jsonl.describe(path, COLUMNS, ANYWHERE), "path": "/proc/self/mem"}
     with pytest.raises(TransientError, match="/proc/self/mem: Input/output error"):
-        jsonl.check(source)
+        jsonl.check(source, ANYWHERE)
     with pytest.raises(NotFound, match="/proc/self/mem: Input/output error"):
-        jsonl.describe(Path(source["path"]), COLUMNS)
+        jsonl.describe(Path(source["path"]), COLUMNS, ANYWHERE)
 
 
 def test_what_can_be_read_but_once_is_refused_untouched(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_what_can_be_read_but_once_is_refused_untouched(tmp_path: Path) -> None:
     os.write(writing, b'{"text": "one"}\n')
     os.close(writing)
     with pytest.raises(UsageError, match="write - for a pipe"):
-        jsonl.describe(Path(f"/dev/fd/{reading}"), COLUMNS)
+        jsonl.describe(Path(f"/dev/fd/{reading}"), COLUMNS, ANYWHERE)
     assert os.read(reading, 100) == b'{"text": "one"}\n'
     os.close(reading)
 
@@ -153,7 +157,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.jsonl")
     path.write_text('{"text": "one"}\n')
     with pytest.raises(UsageError, match=r"\uFFFD\.jsonl: its name is not UTF-8"):
-        jsonl.describe(path, COLUMNS)
+        jsonl.describe(path, COLUMNS, ANYWHERE)
 
 
 def _leased(

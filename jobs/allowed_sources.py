@@ -1,0 +1,104 @@
+"""Below which folders, and which beginnings of URLs, documents may lie.
+
+Names what is refused and opens nothing. A path is what it leads to once all links are
+followed. A URL must have the scheme, host and port of an allowed one, and a path below its
+path; one that others could read differently than we do is refused.
+"""
+
+import fcntl
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from jobs.errors import NotAllowed
+
+_URL = re.compile("[a-zA-Z][a-zA-Z0-9+.-]*://")
+_PORTS = {"http": 80, "https": 443}
+# Control characters, and what some take for a slash.
+_AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]")
+
+
+def is_url(text: str) -> bool:
+    """Whether it is one rather than a path; a file of such a name can be written ./NAME."""
+    return bool(_URL.match(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """`sources` is the setting `allowed_sources`: folders and URLs, or None for anywhere."""
+
+    sources: tuple[str, ...] | None
+
+    def check_path(self, path: Path) -> None:
+        """Raises NotAllowed, whether there is such a file or not."""
+        self._check_real(os.path.realpath(path), path)
+
+    def check_opened(self, file: IO[bytes], path: Path) -> None:
+        """Raises NotAllowed where the file that was opened, as `path`, lies elsewhere.
+
+        The kernel says where: what was checked before may have become a link since.
+        """
+        self._check_real(_real_path(file), path)
+
+    def check_url(self, url: str) -> None:
+        """Raises NotAllowed."""
+        if self.sources is None:
+            return
+        asked = _parsed(url)
+        roots = [_parsed(source) for source in self.sources if is_url(source)]
+        if asked is None or not any(_is_below(asked, root) for root in roots if root):
+            # Without its query, where signed URLs have what nobody else should know.
+            raise self._refusal(re.sub(r"//[^/]*@|[?#].*", "…", url))
+
+    def _check_real(self, real: str, path: Path) -> None:
+        if self.sources is None:
+            return
+        roots = [os.path.realpath(each) for each in self.sources if not is_url(each)]
+        if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
+            raise self._refusal(str(path))
+
+    def _refusal(self, what: str) -> NotAllowed:
+        where = ", ".join(self.sources or ()) or "nothing"
+        return NotAllowed(f"{what}: not below what allowed_sources names ({where})")
+
+
+def _real_path(file: IO[bytes]) -> str:
+    if sys.platform == "darwin":
+        name = fcntl.fcntl(file.fileno(), fcntl.F_GETPATH, bytes(1024))
+        return os.fsdecode(name.rstrip(b"\0"))
+    return str(Path(f"/proc/self/fd/{file.fileno()}").readlink())
+
+
+def _parsed(url: str) -> SplitResult | None:
+    """None for one that is not to be trusted to mean what it seems to."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    segments = _decoded(parts.path).split("/")
+    tricky = " " in url or _AMBIGUOUS.search(_decoded(url)) or {"@", "%"} & {*parts.netloc}
+    return None if tricky or not parts.hostname or {".", ".."} & {*segments} else parts
+
+
+def _decoded(text: str) -> str:
+    """Until nothing is percent-encoded: a server behind another may decode twice."""
+    while (once := unquote(text)) != text:
+        text = once
+    return text
+
+
+def _is_below(asked: SplitResult, root: SplitResult) -> bool:
+    path = root.path.rstrip("/")
+    return _origin(asked) == _origin(root) and (
+        asked.path == path or asked.path.startswith(f"{path}/")
+    )
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    host = (parts.hostname or "").rstrip(".")
+    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme)
