@@ -52,7 +52,7 @@ class Allowed:
         roots = [_parsed(source) for source in self.sources if is_url(source)]
         if asked is None or not any(_is_below(asked, root) for root in roots if root):
             # Without its query, where signed URLs have what nobody else should know.
-            raise self._refusal(re.sub(r"//[^/]*@|[?#].*", "…", url))
+            raise self._refusal(re.sub(r"(?<=//)[^/]*@|[?#].*", "…", url))
 
     def _check_real(self, real: str, path: Path) -> None:
         if self.sources is None:

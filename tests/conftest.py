@@ -73,14 +73,14 @@ def migrated(endpoints: Endpoints) -> str:
 @pytest.fixture
 def empty(endpoints: Endpoints, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a mill of the test's own: a database without tables, an empty queue, a home."""
-    with _mill_of_its_own(endpoints, "template1", tmp_path) as configured:
+    with mill_of_its_own(endpoints, "template1", tmp_path) as configured:
         yield configured
 
 
 @pytest.fixture
 def configured(endpoints: Endpoints, migrated: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a mill of the test's own, its tables made."""
-    with _mill_of_its_own(endpoints, migrated, tmp_path) as configured:
+    with mill_of_its_own(endpoints, migrated, tmp_path) as configured:
         yield configured
 
 
@@ -117,7 +117,7 @@ def running(
 ) -> Iterator[Mill]:
     """A mill with a dispatcher and a worker, for all tests of a module."""
     folder = tmp_path_factory.mktemp("mill")
-    with _mill_of_its_own(endpoints, migrated, folder) as configured:
+    with mill_of_its_own(endpoints, migrated, folder) as configured:
         started = Mill(configured, folder)
         started.dispatcher()
         started.worker()
@@ -130,7 +130,7 @@ def running(
 
 
 @contextmanager
-def _mill_of_its_own(endpoints: Endpoints, template: str, folder: Path) -> Iterator[Settings]:
+def mill_of_its_own(endpoints: Endpoints, template: str, folder: Path) -> Iterator[Settings]:
     number = next(_numbers)
     name = f"test_{number}"
     words = sql.SQL("CREATE DATABASE {} TEMPLATE {}")

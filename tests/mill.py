@@ -123,6 +123,10 @@ class Mill:
         self._running[name] = process
         return process
 
+    def started(self, name: str) -> subprocess.Popen[bytes]:
+        """What was started under that name last."""
+        return self._running[name]
+
     def dispatcher(self) -> subprocess.Popen[bytes]:
         return self.start("dispatcher", "dispatch")
 

@@ -118,6 +118,7 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
     sys.__stdout__ = None  # type: ignore[misc]  # final for type checkers, None in a daemon
     # It warns root of pickled messages; ours are JSON, and nothing else is accepted.
     warnings.simplefilter("ignore", SecurityWarning)
+    app.conf.worker_consumer = "worker.consumer:Consumer"
     app.worker_main(
         [
             "--quiet",
