@@ -54,6 +54,8 @@ class Database:
             self.url,
             pool_size=connections,
             pool_pre_ping=True,
+            # An error is told without the values that it was about, documents among them.
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
                 "application_name": "gistmill",

@@ -59,8 +59,9 @@ def refusal(message: Any) -> str | None:
         return f"this version does not know its task {headers.get('task')!r:.80}"
     if any(headers.get(name, unset) != unset for name, unset in _UNSET.items()):
         return "its headers ask for more than a task"
-    if (message.content_type, message.content_encoding) != ("application/json", "utf-8"):
-        return f"its body is {message.content_type!r:.80}, not JSON"
+    form = message.content_type, message.content_encoding
+    if form != ("application/json", "utf-8"):
+        return f"its body is {form!r:.80}, not JSON in UTF-8"
     return _refusal_of_body(message.body, decode)
 
 

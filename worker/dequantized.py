@@ -39,16 +39,19 @@ def _convert(file: Path, folder: Path, name: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    source = {"gguf_file": file.name, "trust_remote_code": False, "local_files_only": True}
     # transformers' GGUF reader has a progress bar of its own and no switch for it.
     with model_files.reading(name, file.name), redirect_stderr(io.StringIO()):
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
+        tokenizer = AutoTokenizer.from_pretrained(
+            file.parent, gguf_file=file.name, trust_remote_code=False, local_files_only=True
+        )
         model = AutoModelForCausalLM.from_pretrained(
             file.parent,
+            gguf_file=file.name,
+            trust_remote_code=False,
+            local_files_only=True,
             dtype=torch.float32,
             # Without it the weights may stay packed, for kernels fetched from the hub.
             quantization_config=GgufConfig(dequantize=True),
-            **source,
         )
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)

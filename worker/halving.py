@@ -90,7 +90,8 @@ class Halving:
             refusal = Refusal("generation_failed", _line(error))
         else:
             return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
-        log.warning("the model refuses documents", documents=len(batch), error=refusal.message)
+        # Not its message, which may quote what the model was given; the row has it.
+        log.warning("the model refuses documents", documents=len(batch), code=refusal.code)
         return refusal
 
 

@@ -175,6 +175,12 @@ def reading(model: str, what: str) -> Iterator[None]:
 def _shards(index: Path) -> list[str]:
     try:
         value: Any = json.loads(index.read_bytes())
-        return sorted(set(value["weight_map"].values()))
+        names = sorted(set(value["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobError("model_unreadable", f"{index.name}: {error!r}") from error
+    # Of a file with another ending the library would unpickle what it takes for safe.
+    for name in names:
+        if not name.endswith(".safetensors") or Path(name).name != name:
+            message = f"{index.name}: {name!r:.80} is no safetensors file beside it"
+            raise JobError("model_unreadable", message)
+    return names

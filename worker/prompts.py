@@ -5,7 +5,8 @@ whole shard in one call, and cuts what is too long: always the document, never
 the prompt or the template around it. It knows tokenizers, not models.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import JobError
@@ -48,7 +49,8 @@ def encode(
 ) -> list[Encoded]:
     """One result for each text, none longer than `effective.max_input_tokens`.
 
-    Raises JobError("bad_parameters") where the prompt alone is longer than that.
+    Raises JobError("bad_parameters") where the prompt alone is longer than that, and
+    JobError("model_unreadable") where the chat template can not be filled in.
     """
     render = frame(tokenizer, kind, effective.prompt)
     framed = [render(text) for text in texts]
@@ -85,12 +87,26 @@ def frame(
     def turn(text: str) -> str:
         content = fill(prompt, _defused(text, marks))
         message = [{"role": "user", "content": content}]
-        rendered = tokenizer.apply_chat_template(
-            message, tokenize=False, add_generation_prompt=True
-        )
-        return str(rendered)
+        with _rendering():
+            return str(
+                tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+            )
 
     return turn
+
+
+@contextmanager
+def _rendering() -> Iterator[None]:
+    """A template is a program of the model's, which may end in any way, the text that it was
+    given among its last words: nothing but the kind of its error is told."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        message = f"its chat template can not be filled in: {kind}; choose another model"
+        raise JobError("model_unreadable", message) from None
 
 
 def _defused(text: str, marks: Sequence[str]) -> str:

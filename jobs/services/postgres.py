@@ -23,6 +23,8 @@ from jobs.services.places import NOBODY, SET_URLS, Places, postgres_bin
 _OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
+    # Without details: they quote the row that was refused.
+    "log_error_verbosity": "terse",
     "max_connections": "200",
     "wal_level": "minimal",
     "max_wal_senders": "0",

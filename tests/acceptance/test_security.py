@@ -1,10 +1,12 @@
 """A mill that somebody wishes ill: what lies on its queue, where documents lie, what it tells."""
 
+import json
 import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from kombu import Connection, Exchange
@@ -13,7 +15,10 @@ from jobs import messages
 from jobs.services import Endpoints
 from tests.conftest import mill_of_its_own
 from tests.mill import Mill, eventually, pool_child, sentences, wait, write_jsonl
+from tests.models import CHAT_TEMPLATE, tiny_llama
 
+SECRET = "pg-s3cr3t"
+CANARY = "kanarienvogel"
 PROTOCOL = {"id": "0", "lang": "py", "task": messages.SUMMARIZE}
 
 
@@ -31,12 +36,15 @@ class Evil:
 def guarded(
     endpoints: Endpoints, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mill]:
-    """A mill that runs, and reads documents below its folder `data` alone."""
+    """A mill that runs, with passwords in both URLs; documents may lie in its folder `data`."""
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "data").mkdir()
     with mill_of_its_own(endpoints, migrated, folder) as configured:
-        allowed = configured.model_copy(update={"allowed_sources": (str(folder / "data"),)})
-        started = Mill(allowed, folder)
+        assert configured.database_url
+        # PostgreSQL's socket asks for no password, and minds none.
+        database_url = configured.database_url.replace("gistmill@", f"gistmill:{SECRET}@")
+        more = {"allowed_sources": (str(folder / "data"),), "database_url": database_url}
+        started = Mill(configured.model_copy(update=more), folder)
         started.dispatcher()
         started.start("worker", "worker", "--device", "cpu")
         for name in ("dispatcher", "worker"):
@@ -98,7 +106,8 @@ def put(mill: Mill, several: list[dict[str, Any]]) -> None:
     """On the mill's queue, as whoever can write to its Redis can."""
     options = {"global_keyprefix": "gistmill:"}
     usual = {"content_type": "application/json", "content_encoding": "utf-8", "headers": PROTOCOL}
-    with Connection(mill.settings.broker_url, transport_options=options) as connection:
+    url = mill.settings.broker_url or ""
+    with Connection(url, transport_options=options) as connection:
         exchange = Exchange(messages.QUEUE, "direct")
         producer = connection.Producer(exchange=exchange, routing_key=messages.QUEUE)
         for message in several:
@@ -135,3 +144,40 @@ def test_documents_at_a_url(guarded: Mill, tmp_path: Path) -> None:
     assert "can not be submitted yet; pipe them" in (
         careless.say("submit", url, "--model", "lead-1", expect=2).stderr
     )
+
+
+def test_logs_hold_no_text_and_no_password(guarded: Mill, tmp_path: Path) -> None:
+    """Whatever fails: a line, a document, a template that quotes it, a server that is not there."""
+    model = tiny_llama(tmp_path / "quoting")
+    template = (
+        f"{{% if '{CANARY}' in messages[0]['content'] %}}"
+        "{{ raise_exception('no: ' + messages[0]['content']) }}{% endif %}"
+    )
+    (model / "chat_template.jinja").write_text(template + CHAT_TEMPLATE)
+    good = {"text": f"One {CANARY}. Two.", "id": CANARY, "ref": CANARY}
+    bad = [f"{CANARY} is no JSON", json.dumps({"text": [CANARY]}), json.dumps(CANARY)]
+    columns = ["--id-column", "id", "--reference-column", "ref"]
+    folder = (guarded.settings.allowed_sources or ("",))[0]
+    (Path(folder) / "canaries.jsonl").write_text("\n".join([json.dumps(good), *bad]))
+    source = f"{folder}/canaries.jsonl"
+    for words, expect, says in (
+        (["lead-1", *columns], 3, "3 failed"),
+        ([str(model), *columns], 1, "its chat template can not be filled in: TemplateError"),
+    ):
+        job_id = guarded.say("submit", source, "--model", *words, "-q").stdout.strip()
+        assert says in guarded.say("wait", job_id, expect=expect).stdout
+    port = "127.0.0.1:1"
+    nowhere = {"broker_url": f"redis://:{SECRET}@{port}/0"}
+    lost = Mill(guarded.settings.model_copy(update=nowhere), tmp_path)
+    try:
+        lost.worker()
+        lost.dispatcher()
+        for name in ("worker", "dispatcher"):
+            log = lost.log(name)
+            eventually(lambda log=log: port in log.read_text(), name)  # type: ignore[misc]
+    finally:
+        lost.stop()
+    told = guarded.logs() + lost.logs() + guarded.say("config", "--all").stdout
+    assert CANARY not in told
+    for url in (guarded.settings.database_url, guarded.settings.broker_url):
+        assert (urlsplit(url or "").password or "?") not in told

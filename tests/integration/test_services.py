@@ -168,6 +168,10 @@ def test_secrets_are_private(home: Path) -> None:
     here = places.of(home)
     for file in (here.urls, here.folder / "valkey.conf", here.valkey_data / "password"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for folder in (here.folder, here.postgres_data, here.valkey_data):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for name in ("vk.sock", ".s.PGSQL.5432"):
+        assert stat.S_IMODE((here.sockets / name).stat().st_mode) == 0o700
     password = urlsplit(held.broker_url).password
     assert password
     socket = urlsplit(held.broker_url).path
