@@ -175,7 +175,7 @@ def reading(model: str, what: str) -> Iterator[None]:
 def _shards(index: Path) -> list[str]:
     try:
         value: Any = json.loads(index.read_bytes())
-        names = sorted(set(value["weight_map"].values()))
+        names = sorted({str(name) for name in value["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobError("model_unreadable", f"{index.name}: {error!r}") from error
     # Of a file with another ending the library would unpickle what it takes for safe.
