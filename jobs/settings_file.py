@@ -2,8 +2,9 @@
 
 ```toml
 home = "mill"                # beside this file, unless absolute
-broker_url = "redis://host:6379/0"
+broker_url = "rediss://:password@host:6379/0"
 log_format = "json"          # or "console"; without it, as fits where the log goes
+allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
 
 [timings]
 lease = 120
