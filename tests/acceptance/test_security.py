@@ -15,7 +15,6 @@ from jobs import messages
 from jobs.services import Endpoints
 from tests.conftest import mill_of_its_own
 from tests.mill import Mill, eventually, pool_child, sentences, wait, write_jsonl
-from tests.models import CHAT_TEMPLATE, tiny_llama
 
 SECRET = "pg-s3cr3t"
 CANARY = "kanarienvogel"
@@ -147,25 +146,15 @@ def test_documents_at_a_url(guarded: Mill, tmp_path: Path) -> None:
 
 
 def test_logs_hold_no_text_and_no_password(guarded: Mill, tmp_path: Path) -> None:
-    """Whatever fails: a line, a document, a template that quotes it, a server that is not there."""
-    model = tiny_llama(tmp_path / "quoting")
-    template = (
-        f"{{% if '{CANARY}' in messages[0]['content'] %}}"
-        "{{ raise_exception('no: ' + messages[0]['content']) }}{% endif %}"
-    )
-    (model / "chat_template.jinja").write_text(template + CHAT_TEMPLATE)
+    """Whatever fails: lines of a file, a server that is not there."""
     good = {"text": f"One {CANARY}. Two.", "id": CANARY, "ref": CANARY}
     bad = [f"{CANARY} is no JSON", json.dumps({"text": [CANARY]}), json.dumps(CANARY)]
     columns = ["--id-column", "id", "--reference-column", "ref"]
     folder = (guarded.settings.allowed_sources or ("",))[0]
     (Path(folder) / "canaries.jsonl").write_text("\n".join([json.dumps(good), *bad]))
     source = f"{folder}/canaries.jsonl"
-    for words, expect, says in (
-        (["lead-1", *columns], 3, "3 failed"),
-        ([str(model), *columns], 1, "its chat template can not be filled in: TemplateError"),
-    ):
-        job_id = guarded.say("submit", source, "--model", *words, "-q").stdout.strip()
-        assert says in guarded.say("wait", job_id, expect=expect).stdout
+    words = ["submit", source, "--model", "lead-1", *columns, "-q", "--wait"]
+    guarded.say(*words, expect=3)
     port = "127.0.0.1:1"
     nowhere = {"broker_url": f"redis://:{SECRET}@{port}/0"}
     lost = Mill(guarded.settings.model_copy(update=nowhere), tmp_path)

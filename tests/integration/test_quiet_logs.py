@@ -1,6 +1,7 @@
 """What errors and logs leave out: documents, which only SQL holds."""
 
 import logging
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -12,12 +13,15 @@ from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Columns
+from jobs.errors import JobError
 from jobs.job import ModelKey
-from jobs.parameters import Effective
+from jobs.parameters import Effective, Parameters
 from jobs.settings import Settings
 from jobs.store import summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.conftest import TIMINGS
+from tests.models import CHAT_TEMPLATE, tiny_llama
+from worker import models
 from worker.engines import Generated
 from worker.engines.lead import LeadEngine
 from worker.heartbeat import Heartbeat
@@ -70,6 +74,22 @@ def test_what_a_refusing_model_quotes_stands_in_its_row_alone(
     with database.transaction() as tx:
         [failures] = summaries.failures(tx, job_id, 1)
     assert CANARY in str(failures.samples)
+
+
+def test_what_a_chat_template_quotes_is_told_nowhere(tmp_path: Path) -> None:
+    """Nor by a traceback: the job fails with the kind of the error."""
+    model = tiny_llama(tmp_path / "quoting")
+    quoting = "{{ raise_exception('no: ' + messages[0]['content']) }}"
+    template = f"{{% if '{CANARY}' in messages[0]['content'] %}}{quoting}{{% endif %}}"
+    (model / "chat_template.jinja").write_text(template + CHAT_TEMPLATE)
+    resolved = models.resolve(str(model), tmp_path)
+    effective = models.settle(resolved, Parameters(), None)
+    with pytest.raises(JobError, match="can not be filled in: TemplateError") as caught:
+        models.lengths(resolved, [f"One {CANARY}."], effective)
+    assert caught.value.code == "model_unreadable"
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(JobError, match="can not be filled in"):
+        models.settle(resolved, Parameters(), CANARY)
 
 
 def test_an_error_of_sql_is_told_without_its_values(database: Database) -> None:

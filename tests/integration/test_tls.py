@@ -22,8 +22,9 @@ Address = Callable[[trustme.LeafCert], int]
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """redis-py takes 8 s to try ten times; what it finds is the same each time."""
-    monkeypatch.setattr("redis.retry.sleep", lambda seconds: None)
+    """redis-py and kombu take 10 s to try again and again; they find the same each time."""
+    for module in ("redis.retry", "kombu.utils.functional"):
+        monkeypatch.setattr(f"{module}.sleep", lambda seconds: None)
 
 
 @pytest.fixture
