@@ -12,10 +12,10 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from jobs import messages
+from jobs import logs, messages
 from jobs.errors import UsageError
 
-log = logging.getLogger("gistmill.consumer")
+log = logs.get("consumer")
 
 _DECODERS: dict[str, Callable[[dict[str, Any]], object]] = {
     messages.VALIDATE: messages.decode_validate,
@@ -41,9 +41,9 @@ class Consumer(CeleryConsumer):
 
         def receive(message: Any) -> Any:
             if why := refusal(message):
-                log.warning("a message is dropped: %s", why)
+                log.warning("a message is dropped", why=why)
                 errors = self.connection_errors  # type: ignore[attr-defined]  # it has them
-                return message.reject_log_error(log, errors)
+                return message.reject_log_error(logging.getLogger(__name__), errors)
             return handle(message)
 
         return receive

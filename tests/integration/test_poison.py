@@ -296,6 +296,7 @@ def test_a_lease_that_is_given_up_is_not_lost(
 
 def _validator(database: Database, heartbeat: Heartbeat, home: Path) -> Validator:
     return Validator(
+        allowed=Allowed(None),
         database=database,
         heartbeat=heartbeat,
         home=home,
