@@ -156,7 +156,9 @@ class Pipeline:
     def _encode(self, shard: Shard, documents: Sequence[Document]) -> list[Item]:
         engine = self._engine(shard.key)
         texts = [document.text or "" for document in documents]
-        encoded = engine.encode(texts, shard.effective)
+        # A chat template or a tokenizer that never returns must not hold the lease for ever.
+        with self._heartbeat.deadline(self._timings.batch_deadline):
+            encoded = engine.encode(texts, shard.effective)
         return [Item(*pair) for pair in zip(documents, encoded, strict=True)]
 
     def _plan(self, shard: Shard, items: Sequence[Item]) -> list[list[Item]]:

@@ -5,7 +5,9 @@ A death is an exception that nothing in the pipeline knows, so that it leaves wh
 process leaves; whoever works next under the same name is the worker's next child.
 """
 
+import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,9 @@ from jobs.store import endings, jobs, summaries, validations
 from jobs.store.jobs import JobRecord
 from tests.conftest import TIMINGS
 from tests.leases import LEASE, WORKER, die, failed, started, submitted
-from worker.engines import DeviceLost, Generated
+from tests.mill import PATIENCE
+from worker import exit_codes
+from worker.engines import DeviceLost, Encoded, Generated
 from worker.engines.lead import LeadEngine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
@@ -101,14 +105,14 @@ def heartbeat(database: Database, tmp_path: Path) -> Heartbeat:
     return Heartbeat(database, TIMINGS.model_copy(update={"heartbeat": 1e6}), tmp_path / "drain")
 
 
-NextChild = Callable[[LeadEngine], Callable[[], None]]
+NextChild = Callable[..., Callable[[], None]]
 
 
 @pytest.fixture
 def next_child(shaken: Shaken, broker: Broker, heartbeat: Heartbeat) -> NextChild:
     """The worker's next child; what it does at the message of the one shard there is."""
 
-    def born(engine: LeadEngine) -> Callable[[], None]:
+    def born(engine: LeadEngine, **timings: float) -> Callable[[], None]:
         pipeline = Pipeline(
             allowed=Allowed(None),
             database=shaken,
@@ -116,7 +120,7 @@ def next_child(shaken: Shaken, broker: Broker, heartbeat: Heartbeat) -> NextChil
             heartbeat=heartbeat,
             load_engine=lambda _key: engine,
             worker=WORKER,
-            timings=TIMINGS,
+            timings=TIMINGS.model_copy(update=timings),
         )
         with shaken.transaction() as tx:
             shard_id = tx.exec_driver_sql("SELECT id FROM shards").scalar_one()
@@ -126,6 +130,29 @@ def next_child(shaken: Shaken, broker: Broker, heartbeat: Heartbeat) -> NextChil
 
 
 # --- a poisonous document
+
+
+def test_a_text_that_is_never_tokenized(
+    database: Database, next_child: NextChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends at the deadline, before a batch as in one."""
+    started(database, 1)
+    codes: list[int] = []
+    ended = threading.Event()
+
+    def end(code: int) -> None:
+        codes.append(code)
+        ended.set()
+
+    class Endless(LeadEngine):
+        def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
+            assert ended.wait(PATIENCE)
+            raise Died
+
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(Died):
+        next_child(Endless(1), batch_deadline=0.1)()
+    assert codes[0] == exit_codes.DEADLINE
 
 
 def test_it_alone_fails(database: Database, next_child: NextChild) -> None:
