@@ -23,6 +23,8 @@ from jobs.settings import Timings
 _SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 _SOCKET_SECONDS = 10
 _CONNECT_SECONDS = 5
+# Until a connection that went silent is given up; kombu's own 25 s make it 50.
+_HEALTH_SECONDS = 5
 # A child that loads slowly is not a child that failed to start.
 _CHILD_START_SECONDS = 600
 
@@ -65,6 +67,7 @@ def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Cele
             "socket_timeout": _SOCKET_SECONDS,
             "socket_connect_timeout": _CONNECT_SECONDS,
             "socket_keepalive": True,
+            "health_check_interval": _HEALTH_SECONDS,
         },
     )
     return app

@@ -43,9 +43,6 @@ def unless_told(record: logging.LogRecord) -> bool:
         log.warning("the child ended; what it held is taken up again", pid=pid, why=why)
     elif record.msg == "%s (%r)" and args[:1] == (_CELERY.CONNECTION_RETRY,):
         log.warning("the connection to Redis is lost", error=args[1])
-    elif record.msg == _CELERY.CONNECTION_ERROR:
-        _, error, next_step = args
-        log.warning("Redis does not answer", error=error, then=next_step)
     else:
         return True
     return False

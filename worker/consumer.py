@@ -1,46 +1,35 @@
-"""What a worker takes off the queue: messages as our own producer sends them, and no others.
+"""How the parent takes messages and goes on when Redis is away, silent, or refuses.
 
-Whoever can write to Redis can put anything there. Celery 5.7 tells of some of it with its
-whole content, and ends where a message has no id or a body that is no list. Here each costs
-one line and is dropped: what is to be done stands in SQL. Knows nothing of jobs and shards.
+Celery's loop, behind a gate and with short pauses. It never ends of an outage, and takes work
+again within seconds of its end.
 """
 
-import json
 import logging
 from collections.abc import Callable
+from time import sleep
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
+from kombu import Connection
 
-from jobs import logs, messages
-from jobs.errors import UsageError
+from jobs import logs
+from worker import gate
 
 log = logs.get("consumer")
 
-_DECODERS: dict[str, Callable[[dict[str, Any]], object]] = {
-    messages.VALIDATE: messages.decode_validate,
-    messages.SUMMARIZE: messages.decode_summarize,
-}
-# Headers by which a message could delay, kill or disguise the task that it starts.
-_UNSET = {
-    "eta": None,
-    "expires": None,
-    "group": None,
-    "retries": 0,
-    "shadow": None,
-    "stamped_headers": None,
-    "timelimit": [None, None],
-}
+_PAUSE = 1
+_LONGEST_PAUSE = 5
 
 
 class Consumer(CeleryConsumer):
-    """Celery's own, behind a gate."""
+    """A connection to Redis, made again whenever it fails."""
 
     def create_task_handler(self, *arguments: Any, **named: Any) -> Callable[[Any], Any]:
         handle = super().create_task_handler(*arguments, **named)
 
         def receive(message: Any) -> Any:
-            if why := refusal(message):
+            if why := gate.refusal(message):
                 log.warning("a message is dropped", why=why)
                 errors = self.connection_errors  # type: ignore[attr-defined]  # it has them
                 return message.reject_log_error(logging.getLogger(__name__), errors)
@@ -48,32 +37,23 @@ class Consumer(CeleryConsumer):
 
         return receive
 
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Celery's own waits up to 30 s between two tries, however short a lease is."""
 
-def refusal(message: Any) -> str | None:
-    """Why a message is none of ours; None where it is one. Unpickles nothing."""
-    headers = message.headers
-    if not isinstance(headers, dict) or not isinstance(headers.get("id"), str):
-        return "it has no id"
-    decode = _DECODERS.get(str(headers.get("task")))
-    if decode is None:
-        return f"this version does not know its task {headers.get('task')!r:.80}"
-    if any(headers.get(name, unset) != unset for name, unset in _UNSET.items()):
-        return "its headers ask for more than a task"
-    form = message.content_type, message.content_encoding
-    if form != ("application/json", "utf-8"):
-        return f"its body is {form!r:.80}, not JSON in UTF-8"
-    return _refusal_of_body(message.body, decode)
+        def waits(error: Exception, pause: float) -> None:
+            log.warning("Redis does not answer", error=error, again_in=pause)
 
+        conn.ensure_connection(
+            waits,
+            interval_start=_PAUSE,
+            interval_step=_PAUSE,
+            interval_max=_LONGEST_PAUSE,
+            callback=maybe_shutdown,
+        )
+        self.first_connection_attempt = False
+        return conn
 
-def _refusal_of_body(body: bytes | str, decode: Callable[[dict[str, Any]], object]) -> str | None:
-    try:
-        match json.loads(body):
-            case [[], {} as keywords, {} as embedded] if not any(embedded.values()):
-                decode(keywords)
-            case _:
-                return "its body is not that of a task of ours"
-    except (ValueError, TypeError, RecursionError):
-        return "its body is not JSON"
-    except UsageError as error:
-        return str(error)
-    return None
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """Redis answers, but refuses to be written to. Celery would ask again at once."""
+        log.warning("Redis refuses", error=exc, again_in=_PAUSE)
+        sleep(_PAUSE)

@@ -135,7 +135,8 @@ class Pipeline:
                 return
             if following and batch and self._should_stop(shard.key):
                 self._hand_back(shard)
-                self._send_again(shard)
+                if not self._heartbeat.draining:  # a silent Redis would take the time there is
+                    self._send_again(shard)
                 return
         seconds = round(monotonic() - began, 1)
         log.info("shard is done", documents=shard.stop - shard.start, seconds=seconds)

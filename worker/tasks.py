@@ -2,13 +2,15 @@
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import WorkerLostError
 from celery.signals import setup_logging
 from celery.worker.request import Request as CeleryRequest
-from kombu.transport import virtual
+from kombu.transport import redis, virtual
 
 from jobs import logs, messages, settings
 from jobs.errors import GistmillError
@@ -17,6 +19,9 @@ from worker import app, celery_words, exit_codes
 from worker.engines import DeviceLost
 
 log = logs.get("tasks")
+
+# Gone, and answering but refusing: read-only, or out of memory.
+_REDIS_ERRORS = redis.Transport.connection_errors + redis.Transport.channel_errors
 
 
 @setup_logging.connect
@@ -29,21 +34,29 @@ def _log_as_we_do(**_: Any) -> None:
 
 
 class Request(CeleryRequest):
-    """A message in the parent's hands, which takes it well that Redis is away when it is done.
+    """A message in the parent's hands, which takes it well that Redis is away or refuses when
+    it is done.
 
     kombu 5.7 keeps a message whose acknowledgement failed among those in hand. With a
     prefetch of one the worker then never asks for another, and so never finds out that its
-    connection is gone. That Redis delivers the message again does no harm.
+    connection is gone. That Redis delivers the message again does no harm, nor that it does
+    not: SQL knows what is to do.
     """
 
     def acknowledge(self) -> None:
+        self._let_go(self.message.ack)
+
+    def reject(self, requeue: bool = False) -> None:
+        self._let_go(partial(self.message.reject, requeue=requeue))
+
+    def _let_go(self, tell: Callable[[], None]) -> None:
         if self.acknowledged:
             return
         try:
-            self.message.ack()
-        except self.connection_errors as error:  # type: ignore[misc]  # a tuple of types
-            log.warning("Redis does not answer; connecting again", error=error)
-            # What kombu's own method does after it has told Redis.
+            tell()
+        except _REDIS_ERRORS as error:
+            log.warning("Redis does not take a message back; going on without", error=error)
+            # What kombu's own methods do after they have told Redis.
             virtual.QoS.ack(self.message.channel.qos, self.message.delivery_tag)
         self.acknowledged = True
 

@@ -1,11 +1,14 @@
-"""A Redis that is gone when a message is acknowledged: the worker asks for the next one all the
-same, and so finds out and connects again."""
+"""A Redis that is gone, or refuses, when a message is acknowledged or given back: the worker
+asks for the next one all the same, and so finds out and connects again."""
 
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import redis
 from kombu import Connection, Consumer, Queue
 from kombu.exceptions import OperationalError
 
@@ -16,32 +19,74 @@ from tests.conftest import TIMINGS
 from tests.mill import eventually
 from worker.tasks import Request, summarize
 
+LETS_GO = [
+    pytest.param(Request.acknowledge, id="acknowledged"),
+    pytest.param(lambda request: request.reject(requeue=True), id="given back"),
+]
 
-def test_a_failed_acknowledgement_frees_the_hands(tmp_path: Path) -> None:
-    socket = tmp_path / "vk.sock"
-    command = [str(valkey_server()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    eventually(socket.exists, "Valkey listens")
-    url = f"redis+socket://{socket}?virtual_host=0"
-    Broker(url, TIMINGS).send_summarize(7)
-    with Connection(url, transport_options={"global_keyprefix": "gistmill:"}) as connection:
+
+class Hand:
+    """A message in a parent's hands, of a server that may be broken."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "vk.sock"
+        command = [str(valkey_server()), "--port", "0", "--unixsocket", str(self.socket)]
+        self.server = subprocess.Popen(
+            [*command, "--save", ""], cwd=folder, stdout=subprocess.DEVNULL
+        )
+        eventually(self.socket.exists, "Valkey listens")
+        url = f"redis+socket://{self.socket}?virtual_host=0"
+        Broker(url, TIMINGS).send_summarize(7)
+        self.connection = Connection(url, transport_options={"global_keyprefix": "gistmill:"})
+        self.channel = cast(Any, self.connection.channel())
+        self.channel.basic_qos(0, 1, False)
         taken: list[Any] = []
-        channel: Any = connection.channel()
-        channel.basic_qos(0, 1, False)
         queue = Queue(messages.QUEUE)
-        with Consumer(channel, queue, on_message=taken.append, accept=["json"]):
-            connection.drain_events(timeout=5)
-            assert not channel.qos.can_consume(), "with one in hand"
-            server.kill()
-            server.wait()
-            request = Request(
-                taken[0],
-                on_ack=taken[0].ack_log_error,
-                connection_errors=connection.connection_errors,
-                task=summarize,
-            )
-            request.acknowledge()
-            assert request.acknowledged
-            assert channel.qos.can_consume()
-            with pytest.raises((*connection.connection_errors, OperationalError)):
-                connection.drain_events(timeout=5)
+        self._consumer = Consumer(self.channel, queue, on_message=taken.append, accept=["json"])
+        self._consumer.consume()
+        self.connection.drain_events(timeout=5)
+        self.request = Request(
+            taken[0],
+            on_ack=taken[0].ack_log_error,
+            on_reject=taken[0].reject_log_error,
+            connection_errors=self.connection.connection_errors,
+            task=summarize,
+        )
+
+    def stop(self) -> None:
+        self.server.kill()
+        self.server.wait()
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Iterator[Hand]:
+    made = Hand(tmp_path)
+    assert not made.channel.qos.can_consume(), "with one in hand"
+    yield made
+    with suppress(*made.connection.connection_errors):
+        # Or it gives back what is in hand when this process ends.
+        made.connection.close()
+    made.stop()
+
+
+@pytest.mark.parametrize("let_go", LETS_GO)
+def test_redis_is_gone(hand: Hand, let_go: Callable[[Request], None]) -> None:
+    hand.stop()
+    let_go(hand.request)
+    assert hand.request.acknowledged
+    assert hand.channel.qos.can_consume()
+    with pytest.raises((*hand.connection.connection_errors, OperationalError)):
+        hand.connection.drain_events(timeout=5)
+
+
+@pytest.mark.parametrize("let_go", LETS_GO)
+def test_redis_is_read_only(hand: Hand, let_go: Callable[[Request], None]) -> None:
+    with redis.Redis(unix_socket_path=str(hand.socket)) as server:
+        server.replicaof("127.0.0.1", 1)
+        let_go(hand.request)
+        assert hand.request.acknowledged
+        assert hand.channel.qos.can_consume()
+        server.replicaof("NO", "ONE")
+    Broker(f"redis+socket://{hand.socket}?virtual_host=0", TIMINGS).send_summarize(8)
+    hand.connection.drain_events(timeout=5)
+    assert not hand.channel.qos.can_consume(), "with the next one in hand"
