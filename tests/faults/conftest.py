@@ -14,6 +14,7 @@ import pytest
 
 from jobs import services
 from jobs.database import Database
+from jobs.services import Endpoints
 from jobs.settings import Settings
 from tests.conftest import TIMINGS
 from tests.faults.ground import Ground, Outcome
@@ -42,8 +43,8 @@ def ground(
     mill: Mill, configured: Settings, tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> Ground:
     """A ground on the session's servers: nothing runs yet, and the servers are left alone."""
-    assert configured.database_url
-    return _ground(mill, configured.database_url, tmp_path, seed, request)
+    mill.settings = _settings(configured, request)
+    return _ground(mill, services.connect(mill.settings), tmp_path, seed, request)
 
 
 @pytest.fixture
@@ -52,14 +53,14 @@ def own_ground(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -> Ite
     logs = tmp_path / "logs"
     logs.mkdir()
     with tempfile.TemporaryDirectory(prefix="gm") as home:
-        configured = Settings(home=Path(home), timings=TIMINGS)
+        configured = _settings(Settings(home=Path(home), timings=TIMINGS), request)
         held = services.connect(configured)
         database = Database(held.database_url)
         database.migrate()
         database.close()
         mill = Mill(configured, logs)
         try:
-            yield _ground(mill, held.database_url, tmp_path, seed, request)
+            yield _ground(mill, held, tmp_path, seed, request)
         finally:
             mill.stop()
             request.node.add_report_section("teardown", "mill", mill.logs())
@@ -67,14 +68,21 @@ def own_ground(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -> Ite
             assert services.wait_stopped(Path(home), PATIENCE)
 
 
+def _settings(configured: Settings, request: pytest.FixtureRequest) -> Settings:
+    """With the waiting times that a scenario's mark `timings` names."""
+    mark = request.node.get_closest_marker("timings")
+    timings = configured.timings.model_copy(update=mark.kwargs if mark else {})
+    return configured.model_copy(update={"timings": timings})
+
+
 def _ground(
-    mill: Mill, url: str, folder: Path, seed: int, request: pytest.FixtureRequest
+    mill: Mill, endpoints: Endpoints, folder: Path, seed: int, request: pytest.FixtureRequest
 ) -> Ground:
     def report(outcome: Outcome) -> None:
         request.node.user_properties.append(("outcome", asdict(outcome)))
 
     scenario = (request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
-    return Ground(mill, url, folder, scenario=scenario, seed=seed, report=report)
+    return Ground(mill, endpoints, folder, scenario=scenario, seed=seed, report=report)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

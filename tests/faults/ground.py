@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+import redis
 
+from jobs.services import Endpoints
 from producer.client import Job
 from tests.faults import audit
 from tests.faults.engine import VARIABLE, Breakage, Diary, Orders
@@ -50,7 +53,7 @@ class Ground:
     def __init__(
         self,
         mill: Mill,
-        database_url: str,
+        endpoints: Endpoints,
         folder: Path,
         *,
         scenario: str,
@@ -64,7 +67,8 @@ class Ground:
         self.kills = 0
         self._report = report
         self._scenario = scenario
-        self._url = database_url.replace("+psycopg", "", 1)
+        self.broker_url = endpoints.broker_url
+        self._url = endpoints.database_url.replace("+psycopg", "", 1)
         self._orders = Orders(diary=folder / "diary.jsonl")
         self._diary = Diary(self._orders.diary)
         self._faults: list[float] = []
@@ -91,14 +95,16 @@ class Ground:
         count: int,
         bad: Mapping[int, Breakage] | None = None,
         shard_size: int = 16,
+        model: str = "lead-1",
         **options: Any,
     ) -> Job:
-        """Submit `count` documents and write them into the ledger."""
+        """Submit `count` documents and write them into the ledger. The engine under test takes
+        any `model` that is called lead, and does the same with each."""
         entries = self.ledger.write(count, bad)
         with self.mill.client() as client:
             job = client.submit(
                 [entry.text for entry in entries],
-                model="lead-1",
+                model=model,
                 shard_size=shard_size,
                 **options,
             )
@@ -184,6 +190,12 @@ class Ground:
     def sql(self) -> psycopg.Connection[Any]:
         """A connection of the test's own, to be used as a context."""
         return psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+
+    def redis(self) -> redis.Redis:
+        """A connection of the test's own, to be used as a context."""
+        parts = urlsplit(self.broker_url)
+        number = int(parts.query.removeprefix("virtual_host="))
+        return redis.Redis(unix_socket_path=parts.path, password=parts.password, db=number)
 
     def look(self, query: str, *parameters: Any) -> Any:
         """The one value that `query` gives."""

@@ -7,6 +7,7 @@ until it is told to misbehave.
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ class Proxy:
         self._target = str(target)
         self._flows = threading.Event()
         self._flows.set()
+        self._silenced: list[threading.Event] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._swallow: bytes | None = None
@@ -39,14 +41,21 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         self._listener.close()
-        self._flows.set()
         self.cut()
+        for flows in (*self._silenced, self._flows):
+            flows.set()
 
     def block(self) -> None:
         """Stop forwarding: connections stay open, new ones are taken, and nothing comes back."""
         self._flows.clear()
 
     def unblock(self) -> None:
+        self._flows.set()
+
+    def forget(self) -> None:
+        """Forward for who connects from now on; connections that are open stay silent for ever."""
+        self._silenced.append(self._flows)
+        self._flows = threading.Event()
         self._flows.set()
 
     def cut(self) -> None:
@@ -72,21 +81,28 @@ class Proxy:
         server = socket.socket(socket.AF_UNIX)
         with self._lock:
             self._open |= {client, server}
-        self._flows.wait()
+        flows = self._flows
+        flows.wait()
         try:
             server.connect(self._target)
         except OSError:  # it is down
             _close(client)
             return
         swallows = threading.Event()
-        back = threading.Thread(target=self._answer, args=(server, client, swallows), daemon=True)
-        back.start()
-        self._ask(client, server, swallows)
+        back = partial(self._answer, server, client, flows, swallows)
+        threading.Thread(target=back, daemon=True).start()
+        self._ask(client, server, flows, swallows)
 
-    def _ask(self, client: socket.socket, server: socket.socket, swallows: threading.Event) -> None:
+    def _ask(
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        flows: threading.Event,
+        swallows: threading.Event,
+    ) -> None:
         with suppress(OSError):  # one of the two was closed
             while read := client.recv(_READ):
-                self._flows.wait()
+                flows.wait()
                 if self._swallow and self._swallow in read:
                     self._swallow = None
                     swallows.set()
@@ -94,11 +110,15 @@ class Proxy:
         _close(server)
 
     def _answer(
-        self, server: socket.socket, client: socket.socket, swallows: threading.Event
+        self,
+        server: socket.socket,
+        client: socket.socket,
+        flows: threading.Event,
+        swallows: threading.Event,
     ) -> None:
         with suppress(OSError):  # one of the two was closed
             while read := server.recv(_READ):
-                self._flows.wait()
+                flows.wait()
                 if swallows.is_set():
                     self.swallowed.set()
                     break

@@ -1,0 +1,229 @@
+"""A Redis that forgets, doubles, is silent, or refuses: work goes on, and no worker ends of it."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from tests.faults.ground import Ground
+from tests.faults.proxy import Proxy
+
+# Two models in turn, so that tasks are short and Redis is asked for the next one all the time.
+_BUSY = pytest.mark.timings(slice=0.5)
+_MODELS = ("lead-1", "lead-2")
+
+
+@pytest.mark.short
+@_BUSY
+def test_connections_killed(ground: Ground) -> None:
+    """CLIENT KILL during a task, its message delivered again: one commit wins."""
+    processes = _start(ground)
+    _submit(ground, 48)
+    for _ in range(3):
+        ground.progress(ground.dice.randint(1, 8))
+        ground.busy()
+        _kill_connections(ground)
+        _deliver_again(ground)
+        ground.fault()
+    ground.settle(waste=0)
+    _see_unharmed(ground, *processes)
+
+
+@pytest.mark.timings(visibility=2)
+def test_visibility_shorter_than_the_task(ground: Ground) -> None:
+    """A visibility timeout shorter than the task."""
+    processes = _start(ground, "first", seconds=0.1)
+    for name in ("second", "third"):
+        ground.submit(80, shard_size=80)
+        ground.progress(ground.dice.randint(24, 40))
+        taken = _taken(ground)
+        # Who has just connected looks for messages that were taken too long ago.
+        processes.append(ground.worker(name, seconds=0.1))
+        ground.fault()
+        _until_taken(ground, taken)
+    ground.settle(waste=0)
+    _see_unharmed(ground, *processes)
+
+
+@_BUSY
+def test_redis_killed_and_flushed(own_ground: Ground) -> None:
+    """Redis flushed and killed in mid-job, again and again."""
+    ground = own_ground
+    processes = _start(ground)
+    _submit(ground, 200)
+    for _ in range(4):
+        ground.progress(ground.dice.randint(1, 40))
+        ground.busy()
+        with ground.redis() as server:
+            pid = server.info("server")["process_id"]
+            server.flushall()
+        ground.kill(pid)
+    ground.settle(waste=0)
+    _see_unharmed(ground, *processes)
+
+
+@pytest.mark.timeout(300)
+@_BUSY
+def test_redis_blackholed(ground: Ground) -> None:
+    """Redis blackholed for two minutes: all resume unaided."""
+    _see_blackhole_survived(ground, 120, Proxy.unblock)
+
+
+# This process is a producer too, and has an open connection.
+@pytest.mark.filterwarnings("ignore::producer.client.NobodyWorks")
+@_BUSY
+def test_redis_forgets_its_connections(ground: Ground) -> None:
+    """Redis blackholed for 20 s, and connections that were open stay silent for ever."""
+    _see_blackhole_survived(ground, 20, Proxy.forget)
+
+
+@_BUSY
+def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground) -> None:
+    """SIGTERM of workers while Redis is blackholed: the rest back at once, exit 0."""
+    with _through_proxy(ground) as proxy:
+        dispatcher, *workers = _start(ground)
+        _submit(ground, 64)
+        ground.progress(ground.dice.randint(1, 24))
+        ground.busy()
+        proxy.block()
+        for worker in workers:
+            worker.terminate()
+        assert [worker.wait(20) for worker in workers] == [0, 0]
+        assert ground.look("SELECT count(*) FROM shards WHERE leased_by IS NOT NULL") == 0
+        assert ground.look("SELECT sum(deaths) FROM shards") == 0
+        proxy.unblock()
+        ground.fault()
+        heir = ground.worker("heir")
+        ground.settle(waste=0)
+        _see_unharmed(ground, dispatcher, heir)
+
+
+def _see_blackhole_survived(ground: Ground, seconds: float, end: Callable[[Proxy], None]) -> None:
+    with _through_proxy(ground) as proxy:
+        processes = _start(ground)
+        _submit(ground, 96)
+        ground.progress(ground.dice.randint(1, 40))
+        ground.busy()
+        ends = monotonic() + seconds
+        proxy.block()
+        _submit_by_command(ground, 32)
+        assert monotonic() < ends, "accepted while Redis is silent"
+        sleep(ends - monotonic())
+        end(proxy)
+        ground.fault()
+        _submit(ground, 32)
+        ground.settle(waste=0)
+        _see_unharmed(ground, *processes)
+
+
+@_BUSY
+def test_redis_read_only(own_ground: Ground) -> None:
+    """Redis answers READONLY, twice."""
+
+    def refuse(server: redis.Redis) -> None:
+        server.replicaof("127.0.0.1", 1)
+
+    def accept(server: redis.Redis) -> None:
+        server.replicaof("NO", "ONE")
+
+    _see_refusals_survived(own_ground, refuse, accept)
+
+
+@_BUSY
+def test_redis_out_of_memory(own_ground: Ground) -> None:
+    """Redis answers that it is out of memory, twice."""
+
+    def refuse(server: redis.Redis) -> None:
+        server.config_set("maxmemory", "1mb")
+
+    def accept(server: redis.Redis) -> None:
+        server.config_set("maxmemory", "0")
+
+    _see_refusals_survived(own_ground, refuse, accept)
+
+
+def _see_refusals_survived(
+    ground: Ground, refuse: Callable[[redis.Redis], None], accept: Callable[[redis.Redis], None]
+) -> None:
+    processes = _start(ground)
+    _submit(ground, 100)
+    for _ in range(2):
+        ground.progress(ground.dice.randint(1, 40))
+        ground.busy()
+        with ground.redis() as server:
+            refuse(server)
+            sleep(ground.dice.uniform(4, 8))
+            accept(server)
+        ground.fault()
+    ground.settle(waste=0)
+    _see_unharmed(ground, *processes)
+
+
+def _start(ground: Ground, *names: str, seconds: float = 0.05) -> list[subprocess.Popen[bytes]]:
+    """A dispatcher, and workers."""
+    workers = [ground.worker(name, seconds=seconds) for name in names or ("left", "right")]
+    return [ground.mill.dispatcher(), *workers]
+
+
+def _submit(ground: Ground, count: int) -> None:
+    """So many documents for each model."""
+    for model in _MODELS:
+        ground.submit(count, model=model)
+
+
+def _kill_connections(ground: Ground) -> None:
+    with ground.redis() as server:
+        for kind in ("normal", "pubsub"):
+            server.client_kill_filter(_type=kind, skipme=True)
+
+
+def _deliver_again(ground: Ground) -> None:
+    """As Redis does with messages that are not yet acknowledged. kombu does so itself only
+    where a connection ends that it reads from just then."""
+    with ground.redis() as server:
+        for kept in server.hvals("gistmill:unacked"):
+            message, _exchange, _routing_key = json.loads(kept)
+            server.rpush("gistmill:gistmill", json.dumps(message))
+
+
+def _taken(ground: Ground) -> int:
+    """How often a message was taken: each is written down as not yet acknowledged."""
+    with ground.redis() as server:
+        return int(server.info("commandstats").get("cmdstat_zadd", {}).get("calls", 0))
+
+
+def _until_taken(ground: Ground, before: int) -> None:
+    ground.until(lambda: _taken(ground) > before, "a message is taken again")
+
+
+@contextmanager
+def _through_proxy(ground: Ground) -> Iterator[Proxy]:
+    """Have all processes reach Redis by a proxy, which outlives them."""
+    parts = urlsplit(ground.broker_url)
+    number = parts.query.removeprefix("virtual_host=")
+    with Proxy(Path(parts.path)) as proxy:
+        url = f"redis://:{parts.password}@127.0.0.1:{proxy.port}/{number}"
+        ground.mill.settings = ground.mill.settings.model_copy(update={"broker_url": url})
+        yield proxy
+        ground.mill.stop()
+
+
+def _submit_by_command(ground: Ground, count: int) -> None:
+    entries = ground.ledger.write(count)
+    lines = "".join(f"{entry.text}\n" for entry in entries)
+    ended = ground.mill.command(
+        "submit", "--quiet", "--lines", "--model", "lead-1", "-", stdin=lines
+    )
+    assert "the job is accepted" in ended.stderr
+    ground.ledger.submitted(ended.stdout.strip(), entries)
+
+
+def _see_unharmed(ground: Ground, *processes: subprocess.Popen[bytes]) -> None:
+    assert [process.poll() for process in processes] == [None] * len(processes)
+    assert "Traceback" not in ground.mill.logs()
