@@ -5,6 +5,7 @@ The top layer, and the only one that sees both sides. `main` maps commands to
 exported the same way, so that `import gistmill` and `gistmill --help` stay light.
 """
 
+import errno
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -57,6 +58,9 @@ _SECTIONS = {
 }
 _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
 
+# How a disk says that it is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = 5
 _INTERRUPTED = 130
 _DEFECT = 70
 
@@ -181,7 +185,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
-    except Exception:  # the last line of defence: a defect of ours, shown whole
+    except Exception as error:  # the last line of defence: a defect of ours, shown whole
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _complain_of_a_full_disk(error)
+            sys.exit(_NO_ROOM)
         import traceback
 
         traceback.print_exc()
@@ -194,6 +201,14 @@ def _in_one_line(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} (see {context.command_path} --help)" if context else message
+
+
+def _complain_of_a_full_disk(error: OSError) -> None:
+    """Not `results`, which knows better what it was writing."""
+    # Python's own flush at exit must not find out again.
+    sys.stdout = None  # type: ignore[assignment]
+    where = "where standard output goes, and where GISTMILL_HOME lies"
+    _complain(f"{error.strerror}; not all was written; make room {where}")
 
 
 def _complain(message: str) -> None:

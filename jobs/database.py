@@ -15,7 +15,7 @@ from psycopg.errors import (
     UndefinedColumn,
     UndefinedTable,
 )
-from sqlalchemy import Connection, create_engine, func, make_url, select, text
+from sqlalchemy import Connection, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from jobs.errors import DatabaseUnreachable, NotMigrated, UsageError
@@ -23,6 +23,9 @@ from jobs.errors import DatabaseUnreachable, NotMigrated, UsageError
 Transaction = Connection
 
 _CONNECT_SECONDS = 5
+# Whoever stops in the middle of a transaction, its machine asleep perhaps, loses it after this,
+# and with it the rows that others wait for.
+_IDLE = "SET idle_in_transaction_session_timeout = '30s'"
 # Names our migration among a database's advisory locks: "gistmill" in ASCII.
 _MIGRATION_LOCK = 0x676973746D696C6C
 # Beside our package. By name, a user's own `migrations` could be found, and run.
@@ -61,6 +64,7 @@ class Database:
                 "application_name": "gistmill",
             },
         )
+        event.listen(self._engine, "connect", _bound)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -158,6 +162,13 @@ class Database:
         """The migration that the database is at; None for an empty database."""
         with self.transaction() as transaction:
             return _current(transaction)
+
+
+def _bound(connection: Any, record: object) -> None:
+    """Not as an option of the connection: a pooler in between would refuse it."""
+    del record
+    connection.execute(_IDLE)
+    connection.commit()
 
 
 def _alembic() -> Any:

@@ -21,7 +21,7 @@ from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline, jsonl
-from jobs.store import documents, jobs, queueing
+from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
 
@@ -155,6 +155,7 @@ def submit_file(
     # When it was written says nothing of what is in it.
     content.add({name: value for name, value in source.items() if name != "modified_ns"})
     with database.transaction() as tx:
+        locks.may_idle(tx)
         if earlier := _earlier(tx, request):
             return _same(request, earlier, content)
         job = request.new_job(source)
@@ -177,6 +178,7 @@ def submit_documents(database: Database, request: Request, given: Iterable[Docum
     content = request.content()
     read = _read(given, content)
     with database.transaction() as tx:
+        locks.may_idle(tx)
         if earlier := _earlier(tx, request):
             for _ in read:
                 pass

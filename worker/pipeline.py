@@ -6,9 +6,10 @@ process ends and the lease runs out.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from time import monotonic
+from time import monotonic, sleep
 
 from jobs import logs, sources
 from jobs.allowed_sources import Allowed
@@ -62,7 +63,6 @@ class Pipeline:
         self._slice_ends = 0.0
         self._busy_since = 0.0
         self._task_ends = 0.0
-        self._left_behind: Shard | None = None
 
     def summarize(self, shard_id: int) -> None:
         """Do the shard that a message names, then any other that the loaded model can do."""
@@ -81,13 +81,9 @@ class Pipeline:
     def _lease_first(self, shard_id: int) -> Shard | None:
         """The shard itself; else what a dead child of this worker left behind."""
         with self._database.transaction() as tx:
-            if self._left_behind is not None:
-                shards.hand_back(tx, self._left_behind)
-            shard = shards.lease(
+            return shards.lease(
                 tx, shard_id, self._worker, self._timings.lease
             ) or shards.lease_orphan(tx, self._worker, self._timings.lease)
-        self._left_behind = None
-        return shard
 
     def _lease_next(self, key: ModelKey) -> Shard | None:
         if self._should_stop(key):
@@ -117,10 +113,8 @@ class Pipeline:
             self._fail_job(shard, error)
         except TransientError as error:
             self._try_later(shard, error)
-        except DatabaseUnreachable:
-            # Nobody died of it. It is handed back once the database answers again.
-            self._left_behind = shard
-            raise
+        except DatabaseUnreachable as error:
+            self._hand_back_once_it_answers(shard, error)
 
     def _work_through(self, shard: Shard) -> None:
         began = monotonic()
@@ -219,6 +213,16 @@ class Pipeline:
         self._heartbeat.let_go()
         with self._database.transaction() as tx:
             shards.hand_back(tx, shard)
+
+    def _hand_back_once_it_answers(self, shard: Shard, error: DatabaseUnreachable) -> None:
+        """Nobody died of a database that was gone: the lease must not run out as if."""
+        log.warning("handed back once the database answers", error=error)
+        while not self._heartbeat.draining and monotonic() < self._task_ends:
+            sleep(self._timings.poll)
+            with suppress(DatabaseUnreachable):
+                self._hand_back(shard)
+                return
+        raise error
 
     def _send_again(self, shard: Shard) -> None:
         """Sooner than the dispatcher would."""

@@ -89,7 +89,8 @@ def retry(tx: Transaction, job_id: str, code: str | None) -> Retried | None:
     job stays as it is.
     """
     over = and_(jobs.c.id == job_id, jobs.c.status.in_(JOB_RETRIES.sources), ~jobs.c.dry_run)
-    if tx.execute(select(jobs.c.id).where(over).with_for_update()).one_or_none() is None:
+    locked = select(jobs.c.id).where(over).with_for_update(key_share=True)
+    if tx.execute(locked).one_or_none() is None:
         return None
     # In this order: what is cut off is counted while its shard still says so.
     unfinished = queueing.take_up_cancelled(tx, job_id)

@@ -80,6 +80,11 @@ def end_failing(tx: Transaction) -> list[str]:
         )
         .subquery()
     )
+    # Locked first and then looked at again, as those that are closed.
+    found = list(tx.execute(select(failing.c.id)).scalars())
+    if not found:
+        return []
+    tx.execute(select(jobs.c.id).where(jobs.c.id.in_(found)).with_for_update(key_share=True))
     text = func.format(
         "%s of %s documents failed, more than max_error_rate allows; `gistmill failures` says why",
         failing.c.failed,
@@ -87,7 +92,7 @@ def end_failing(tx: Transaction) -> list[str]:
     )
     ending = (
         update(jobs)
-        .where(jobs.c.id == failing.c.id, _goes_on())
+        .where(jobs.c.id == failing.c.id, jobs.c.id.in_(found), _goes_on())
         .values(error=_error(TOO_MANY_FAILURES, text))
         .returning(jobs.c.id)
     )
@@ -101,17 +106,25 @@ def close_finished(tx: Transaction, job_id: str | None = None) -> list[Closed]:
     """
     which = jobs.c.id == job_id if job_id else literal(True)
     unfinished = exists().where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
+    closable = JOB_FINALIZES.sources | JOB_IS_CANCELLED.sources
+    # Locked first and then looked at again: of one that was retried before the lock was had,
+    # the first look may have seen the shards as they were.
+    locked = (
+        select(jobs.c.id)
+        .where(which, jobs.c.status.in_(closable), ~unfinished)
+        .with_for_update(key_share=True)
+    )
+    found = list(tx.execute(locked).scalars())
+    if not found:
+        return []
+    finished = and_(jobs.c.id.in_(found), ~unfinished)
     finalizing = (
         update(jobs)
-        .where(which, jobs.c.status.in_(JOB_FINALIZES.sources), ~unfinished)
+        .where(finished, jobs.c.status.in_(JOB_FINALIZES.sources))
         .values(status=JOB_FINALIZES.target)
         .returning(jobs.c.id)
     )
-    cancelled = (
-        select(jobs.c.id)
-        .where(which, jobs.c.status.in_(JOB_IS_CANCELLED.sources), ~unfinished)
-        .with_for_update()
-    )
+    cancelled = select(jobs.c.id).where(finished, jobs.c.status.in_(JOB_IS_CANCELLED.sources))
     closing = [*tx.execute(finalizing).scalars(), *tx.execute(cancelled).scalars()]
     return _close(tx, closing) if closing else []
 

@@ -6,12 +6,14 @@ from jobs.database import Transaction
 
 # Names our lock among a database's advisory locks: "dispatch" in ASCII.
 _DISPATCH = 0x6469737061746368
-# A dispatcher that stops in the middle, its machine asleep perhaps, loses the lock after this.
-# Only here: who submits may hold a transaction open for as long as the input takes.
-_IDLE = "30s"
 
 
 def try_dispatch(tx: Transaction) -> bool:
     """Whether this transaction is the one that dispatches now."""
-    tx.execute(select(func.set_config("idle_in_transaction_session_timeout", _IDLE, True)))
     return bool(tx.execute(select(func.pg_try_advisory_xact_lock(_DISPATCH))).scalar_one())
+
+
+def may_idle(tx: Transaction) -> None:
+    """This transaction may stay open for as long as its input takes: nobody waits for it but
+    who submits under the same key."""
+    tx.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))

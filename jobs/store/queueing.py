@@ -138,7 +138,8 @@ def cancel_unstarted_of_ending(tx: Transaction) -> int:
         jobs.c.status == JobStatus.CANCELLING,
     )
     # The job before its shards, as whoever cancels one locks them; who holds one now does it.
-    free = select(jobs.c.id).where(ending).with_for_update(skip_locked=True)
+    # Whoever stores a summary must not wait: it refers to the job.
+    free = select(jobs.c.id).where(ending).with_for_update(skip_locked=True, key_share=True)
     found = list(tx.execute(free).scalars())
     return tx.execute(_cancel(shards.c.job_id.in_(found))).rowcount if found else 0
 

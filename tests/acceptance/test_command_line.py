@@ -218,6 +218,23 @@ def test_a_reader_who_reads_nothing(mill: Mill, source: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("words", [["--help"], ["config"]])
+def test_a_full_standard_output(mill: Mill, words: list[str]) -> None:
+    """Of whatever command: one line, and no defect of ours."""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*GISTMILL, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=mill.environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith("gistmill: No space left on device; not all was written; make room")
+    assert ended.returncode == 5
+
+
 def test_help_is_light() -> None:
     """`--help` and completion import none of the heavy packages."""
     heavy = {"torch", "transformers", "datasets", "celery", "sqlalchemy", "structlog"}

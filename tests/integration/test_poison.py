@@ -19,7 +19,6 @@ from jobs import sources
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
-from jobs.errors import DatabaseUnreachable
 from jobs.parameters import Effective
 from jobs.settings import Settings
 from jobs.store import endings, jobs, summaries, validations
@@ -76,15 +75,12 @@ class Poisoned(Recording):
 
 
 class Shaken(Database):
-    """What happens after each of its transactions, and whether it can be reached."""
+    """What happens after each of its transactions."""
 
-    away = False
     afterwards: Callable[[], object] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        if self.away:
-            raise DatabaseUnreachable("the database does not answer")
         with super().transaction() as tx:
             yield tx
         if self.afterwards:
@@ -281,27 +277,6 @@ def test_three_deaths_over_a_model_refuse_the_job(
 
 
 # --- what is no death
-
-
-def test_a_database_that_is_away(database: Database, shaken: Shaken, next_child: NextChild) -> None:
-    """The process that lives on hands back what it could not store."""
-
-    class Unplugging(Recording):
-        def generate(
-            self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
-        ) -> list[Generated]:
-            shaken.away = not self.batches
-            return super().generate(batch, effective, seeds)
-
-    job_id = started(database, 20)
-    engine = Unplugging()
-    child = next_child(engine)
-    with pytest.raises(DatabaseUnreachable):
-        child()
-    shaken.away = False
-    child()
-    assert _record(database, job_id).completed == 20
-    assert engine.batches[0] == engine.batches[1]
 
 
 def test_a_lease_that_is_given_up_is_not_lost(
