@@ -14,6 +14,9 @@ CREATE TABLE audit_rows (job_id text, index bigint, what text,
 CREATE TABLE audit_jobs (job_id text, status text,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
 
+CREATE TABLE audit_moves (what text, id text, was text, now text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp());
+
 CREATE FUNCTION audit_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
@@ -33,6 +36,21 @@ BEGIN
 END $$;
 CREATE TRIGGER audit AFTER UPDATE OF status ON jobs
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job();
+
+CREATE FUNCTION audit_job_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_moves VALUES ('job', NEW.id, OLD.status, NEW.status);
+    RETURN NULL;
+END $$;
+CREATE FUNCTION audit_shard_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_moves VALUES ('shard', NEW.id, OLD.state, NEW.state);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_move AFTER UPDATE OF status ON jobs
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job_move();
+CREATE TRIGGER audit_move AFTER UPDATE OF state ON shards
+    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION audit_shard_move();
 """
 
 
@@ -53,6 +71,12 @@ def states(connection: psycopg.Connection[Any], job_id: str) -> Counter[str]:
     """How often the job came to each state."""
     rows = connection.execute("SELECT status FROM audit_jobs WHERE job_id = %s", [job_id])
     return Counter(status for (status,) in rows)
+
+
+def moves(connection: psycopg.Connection[Any], what: str) -> Counter[tuple[str, str]]:
+    """From which state to which jobs, or shards, went, and how often."""
+    rows = connection.execute("SELECT was, now FROM audit_moves WHERE what = %s", [what])
+    return Counter((was, now) for was, now in rows)
 
 
 def seconds_to_progress(connection: psycopg.Connection[Any], since: float) -> float | None:

@@ -75,6 +75,11 @@ class Ground:
         with self.sql() as connection:
             audit.install(connection)
 
+    @property
+    def orders(self) -> Orders:
+        """Those of a worker that is told nothing else."""
+        return self._orders
+
     # --- submitting and working
 
     def worker(
@@ -207,7 +212,7 @@ class Ground:
         return eventually(look, what, patience)
 
     def _all_over(self) -> bool:
-        over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed')"
+        over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed', 'cancelled')"
         try:
             return bool(self.look(over) == len(self.ledger.job_ids))
         except psycopg.OperationalError:  # the server was killed, and comes back

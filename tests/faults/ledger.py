@@ -57,6 +57,8 @@ class Findings:
 class Ledger:
     def __init__(self) -> None:
         self._jobs: dict[str, list[Entry]] = {}
+        self._reopened: list[str] = []
+        self._cancelled: set[str] = set()
         self._written = 0
 
     def write(self, count: int, bad: Mapping[int, Breakage] | None = None) -> list[Entry]:
@@ -67,6 +69,14 @@ class Ledger:
 
     def submitted(self, job_id: str, entries: list[Entry]) -> None:
         self._jobs[job_id] = entries
+
+    def reopened(self, job_id: str) -> None:
+        """A retry took it up again: it ends once more."""
+        self._reopened.append(job_id)
+
+    def cancelled(self, job_id: str) -> None:
+        """It was cancelled too late: every document is done, and a retry finds nothing to do."""
+        self._cancelled.add(job_id)
 
     @property
     def job_ids(self) -> list[str]:
@@ -81,7 +91,9 @@ class Ledger:
         findings = Findings(documents=self.documents)
         for job_id, entries in self._jobs.items():
             _compare_rows(connection, job_id, entries, findings)
-            _compare_counts(connection, job_id, entries, findings)
+            status = "cancelled" if job_id in self._cancelled else _status(entries)
+            _compare_counts(connection, job_id, status, entries, findings)
+            _compare_ends(connection, job_id, 1 + self._reopened.count(job_id), findings)
         (strangers,) = connection.execute(
             "SELECT count(*) FROM jobs WHERE id <> ALL(%s)", [self.job_ids]
         ).fetchone() or (0,)
@@ -109,10 +121,18 @@ def _compare_rows(
     findings.doubled += [f"{job_id} document {index}" for index in rows if index >= len(entries)]
 
 
+def _status(entries: list[Entry]) -> str:
+    return "failed" if all(entry.code is not None for entry in entries) else "completed"
+
+
 def _compare_counts(
-    connection: psycopg.Connection[Any], job_id: str, entries: list[Entry], findings: Findings
+    connection: psycopg.Connection[Any],
+    job_id: str,
+    status: str,
+    entries: list[Entry],
+    findings: Findings,
 ) -> None:
-    """The job's own counts, the sums of its shards and the rows are one; it ended once."""
+    """The job's own counts, the sums of its shards and the rows are one."""
     failed = sum(entry.code is not None for entry in entries)
     expected = {"total": len(entries), "completed": len(entries) - failed, "failed": failed}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -133,12 +153,21 @@ def _compare_counts(
     assert job is not None
     assert shards is not None
     assert rows is not None
-    status = "failed" if failed == len(entries) else "completed"
     for found, should in (
         (job, {"status": status, **expected, **rows}),
         (shards, {**expected, **rows, "unfinished": 0}),
-        (audit.states(connection, job_id), {"finalizing": 1, status: 1}),
     ):
         different = {name: found[name] for name in should if found[name] != should[name]}
         if different:
             findings.wrong.append(f"{job_id}: {different}, not {should}")
+
+
+def _compare_ends(
+    connection: psycopg.Connection[Any], job_id: str, lives: int, findings: Findings
+) -> None:
+    """Each of the job's lives ended once: by one finalization, or by being cancelled."""
+    states = audit.states(connection, job_id)
+    ends = sum(states[status] for status in ("completed", "failed", "cancelled", "expired"))
+    finalized = states["finalizing"] + states["cancelled"]
+    if (ends, finalized) != (lives, lives):
+        findings.wrong.append(f"{job_id}: {lives} lives, but {dict(states)}")

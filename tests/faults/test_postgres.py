@@ -1,0 +1,131 @@
+"""PostgreSQL killed, and commits whose answer nobody hears: rows and counts stay right."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults import servers
+from tests.faults.ground import Ground
+from tests.faults.ledger import Entry
+from tests.faults.proxy import Proxy
+from tests.mill import GISTMILL, PATIENCE, eventually
+
+SUBMIT = (*GISTMILL, "submit", "-", "--lines", "--model", "lead-1", "--shard-size", "8", "-q")
+
+
+@pytest.mark.timeout(300)
+def test_postgres_killed(own_ground: Ground) -> None:
+    """SIGKILL of PostgreSQL under load, its postmaster or a single backend, several times."""
+    ground = own_ground
+    ground.mill.dispatcher()
+    workers = [ground.worker(name) for name in ("left", "right")]
+    ground.submit(600, shard_size=16)
+    for _ in range(5):
+        ground.progress(ground.dice.randint(1, 40))
+        postmaster = servers.postmaster(ground.mill.settings.home)
+        backend = ground.dice.choice(servers.backends(postmaster))
+        ground.kill(ground.dice.choice([postmaster, backend]))
+        eventually(lambda: servers.answers(ground.mill.settings), "it is back")
+        ground.fault()
+    ground.settle(waste=5 * 2 * 2 * 8)
+    assert [worker.poll() for worker in workers] == [None, None]
+
+
+def test_commits_without_an_answer(ground: Ground) -> None:
+    """COMMITs of a worker that succeed while it sees an error, again and again."""
+    ground.mill.dispatcher()
+    with _proxy(ground) as proxy:
+        worker = ground.worker()
+        ground.submit(400, shard_size=16)
+        for _ in range(8):
+            ground.progress(ground.dice.randint(1, 24))
+            proxy.swallow_answer_to(b"COMMIT")
+            assert proxy.swallowed.wait(PATIENCE)
+            ground.fault()
+        ground.settle(waste=8 * 2 * 8)
+        assert worker.poll() is None
+        ground.mill.stop()
+
+
+def test_stores_without_an_answer(ground: Ground) -> None:
+    """A worker loses the database as often as it stores one and the same batch: nobody has died."""
+    ground.mill.dispatcher()
+    with _proxy(ground) as proxy:
+        worker = ground.worker()
+        ground.submit(64, shard_size=64)
+        for _ in range(4):
+            proxy.swallow_answer_to(b"INSERT INTO summaries")
+            assert proxy.swallowed.wait(PATIENCE)
+            ground.fault()
+        ground.settle(waste=4 * 2 * 8)
+        assert worker.poll() is None
+        ground.mill.stop()
+
+
+@pytest.mark.short
+def test_submission_without_an_answer(ground: Ground) -> None:
+    """A submission's COMMIT succeeds while it sees an error: its key finds the job."""
+    with _proxy(ground) as proxy:
+        submissions = {}
+        for key in ("one", None):
+            words = ["--idempotency-key", key] if key else []
+            entries = ground.ledger.write(20)
+            _submit_in_vain(ground, proxy, words, entries)
+            query = "SELECT id FROM jobs WHERE idempotency_key IS NOT DISTINCT FROM %s"
+            job_id = ground.look(query, key)
+            ground.ledger.submitted(job_id, entries)
+            submissions[key] = (job_id, entries)
+    job_id, entries = submissions["one"]
+    again = ground.mill.command(
+        *SUBMIT[len(GISTMILL) :], "--idempotency-key", "one", stdin=_lines(entries)
+    )
+    assert again.stdout.strip() == job_id
+    ground.mill.dispatcher()
+    ground.worker()
+    ground.fault()
+    ground.settle(waste=0)
+
+
+@contextmanager
+def _proxy(ground: Ground) -> Iterator[Proxy]:
+    """What is started in this context reaches PostgreSQL by the proxy; the dispatcher, started
+    before, and the test do not."""
+    direct = ground.mill.settings
+    assert direct.database_url
+    server, _, folder = direct.database_url.partition("?host=")
+    with Proxy(Path(folder) / ".s.PGSQL.5432") as proxy:
+        behind = server.replace("@/", f"@127.0.0.1:{proxy.port}/") + "?sslmode=disable"
+        ground.mill.settings = direct.model_copy(update={"database_url": behind})
+        yield proxy
+    ground.mill.settings = direct
+
+
+def _submit_in_vain(ground: Ground, proxy: Proxy, words: list[str], entries: list[Entry]) -> None:
+    """Have the answer to its COMMIT swallowed, which is armed while it reads its input."""
+    submission = subprocess.Popen(
+        [*SUBMIT, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ground.mill.environment(),
+    )
+    reads = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'gistmill' AND state = 'idle in transaction' "
+        "AND query LIKE 'INSERT INTO jobs%%'"
+    )
+    ground.until(lambda: ground.look(reads), "it reads its input")
+    proxy.swallow_answer_to(b"COMMIT")
+    out, err = submission.communicate(_lines(entries), timeout=PATIENCE)
+    assert proxy.swallowed.is_set()
+    assert (submission.returncode, out) == (5, "")
+    (line,) = err.splitlines()
+    assert "does not answer" in line
+
+
+def _lines(entries: list[Entry]) -> str:
+    return "".join(f"{entry.text}\n" for entry in entries)
