@@ -11,9 +11,6 @@ import psycopg
 _TABLES = """
 CREATE TABLE audit_rows (job_id text, index bigint, what text,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE TABLE audit_jobs (job_id text, status text,
-    at timestamptz NOT NULL DEFAULT clock_timestamp());
-
 CREATE TABLE audit_moves (what text, id text, was text, now text,
     at timestamptz NOT NULL DEFAULT clock_timestamp());
 
@@ -31,26 +28,18 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON summaries
 
 CREATE FUNCTION audit_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO audit_jobs VALUES (NEW.id, NEW.status);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER audit AFTER UPDATE OF status ON jobs
-    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job();
-
-CREATE FUNCTION audit_job_move() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
     INSERT INTO audit_moves VALUES ('job', NEW.id, OLD.status, NEW.status);
     RETURN NULL;
 END $$;
-CREATE FUNCTION audit_shard_move() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION audit_shard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit_moves VALUES ('shard', NEW.id, OLD.state, NEW.state);
     RETURN NULL;
 END $$;
-CREATE TRIGGER audit_move AFTER UPDATE OF status ON jobs
-    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job_move();
-CREATE TRIGGER audit_move AFTER UPDATE OF state ON shards
-    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION audit_shard_move();
+CREATE TRIGGER audit AFTER UPDATE OF status ON jobs
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job();
+CREATE TRIGGER audit AFTER UPDATE OF state ON shards
+    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION audit_shard();
 """
 
 
@@ -69,8 +58,8 @@ def inserts(connection: psycopg.Connection[Any], job_id: str) -> Counter[int]:
 
 def states(connection: psycopg.Connection[Any], job_id: str) -> Counter[str]:
     """How often the job came to each state."""
-    rows = connection.execute("SELECT status FROM audit_jobs WHERE job_id = %s", [job_id])
-    return Counter(status for (status,) in rows)
+    moves = "SELECT now FROM audit_moves WHERE what = 'job' AND id = %s"
+    return Counter(status for (status,) in connection.execute(moves, [job_id]))
 
 
 def moves(connection: psycopg.Connection[Any], what: str) -> Counter[tuple[str, str]]:
@@ -79,13 +68,25 @@ def moves(connection: psycopg.Connection[Any], what: str) -> Counter[tuple[str, 
     return Counter((was, now) for was, now in rows)
 
 
-def seconds_to_progress(connection: psycopg.Connection[Any], since: float) -> float | None:
-    """Seconds from `since`, in unix time, until a row was stored or a job changed its state;
-    None where nothing has happened since."""
+def next_event(connection: psycopg.Connection[Any], since: float) -> float | None:
+    """When a row was stored or a job changed its state, the first time after `since`, in unix
+    time; None where nothing has happened since."""
     (first,) = connection.execute(
-        "SELECT extract(epoch FROM min(at))::float8 - %s FROM "
-        "(SELECT at FROM audit_rows UNION ALL SELECT at FROM audit_jobs) AS events "
+        "SELECT extract(epoch FROM min(at))::float8 FROM "
+        "(SELECT at FROM audit_rows UNION ALL SELECT at FROM audit_moves WHERE what = 'job') AS events "
         "WHERE extract(epoch FROM at) > %s",
-        [since, since],
+        [since],
+    ).fetchone() or (None,)
+    return first
+
+
+def next_row(
+    connection: psycopg.Connection[Any], since: float, job_id: str, start: int, stop: int
+) -> float | None:
+    """As `next_event`, of rows of the job with `start <= index < stop` alone."""
+    (first,) = connection.execute(
+        "SELECT extract(epoch FROM min(at))::float8 FROM audit_rows WHERE what = 'INSERT' "
+        "AND job_id = %s AND index >= %s AND index < %s AND extract(epoch FROM at) > %s",
+        [job_id, start, stop, since],
     ).fetchone() or (None,)
     return first

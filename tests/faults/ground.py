@@ -44,7 +44,16 @@ class Outcome:
     lost: int
     doubled: int
     recovery: float | None
-    """The longest time from a fault until the next row was stored, in seconds."""
+    """The longest time, in seconds, from a fault until a next row was stored of each shard that
+    was in hand then, or of any where none was."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """When something broke, and what was in hand then: job, first index, index after the last."""
+
+    at: float
+    in_hand: list[tuple[str, int, int]]
 
 
 class Ground:
@@ -71,7 +80,7 @@ class Ground:
         self._url = endpoints.database_url.replace("+psycopg", "", 1)
         self._orders = Orders(diary=folder / "diary.jsonl")
         self._diary = Diary(self._orders.diary)
-        self._faults: list[float] = []
+        self._faults: list[Fault] = []
         with self.sql() as connection:
             audit.install(connection)
 
@@ -144,12 +153,14 @@ class Ground:
 
     def fault(self) -> None:
         """Something breaks now, or an outage ends now: from here on recovery is timed."""
-        self._faults.append(time())
+        self._faults.append(Fault(time(), self._in_hand()))
 
     def kill(self, pid: int) -> None:
+        # While there is somebody to ask: it may be PostgreSQL that is killed.
+        in_hand = self._in_hand()
         os.kill(pid, signal.SIGKILL)
         self.kills += 1
-        self.fault()
+        self._faults.append(Fault(time(), in_hand))
 
     def kill_worker(self, worker: subprocess.Popen[bytes]) -> None:
         """Its main process; the child dies with it."""
@@ -177,8 +188,8 @@ class Ground:
         eventually(self._all_over, "every job is over", patience)
         with self.sql() as connection:
             findings = self.ledger.compare(connection)
-            times = [audit.seconds_to_progress(connection, at) for at in self._faults]
-        outcome = self._outcome(findings, [each for each in times if each])
+            times = [each for fault in self._faults for each in self._recovered(connection, fault)]
+        outcome = self._outcome(findings, times)
         self._report(outcome)
         assert (findings.lost, findings.doubled, findings.wrong) == ([], [], []), outcome
         if waste is None:
@@ -210,6 +221,25 @@ class Ground:
 
     def until(self, look: Callable[[], Any], what: str, patience: float = 60) -> Any:
         return eventually(look, what, patience)
+
+    def _in_hand(self) -> list[tuple[str, int, int]]:
+        try:
+            with self.sql() as connection:
+                return connection.execute(
+                    "SELECT job_id, start, stop FROM shards WHERE state = 'running'"
+                ).fetchall()
+        except psycopg.OperationalError:  # it is down
+            return []
+
+    def _recovered(self, connection: psycopg.Connection[Any], fault: Fault) -> list[float]:
+        """Seconds until each part of the work went on; what was stored to its end already is not
+        among them. Where something broke again in between, from then on."""
+        if fault.in_hand:
+            found = [audit.next_row(connection, fault.at, *shard) for shard in fault.in_hand]
+        else:
+            found = [audit.next_event(connection, fault.at)]
+        times = [fault.at for fault in self._faults]
+        return [at - max(time for time in times if time < at) for at in found if at is not None]
 
     def _all_over(self) -> bool:
         over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed', 'cancelled')"
