@@ -20,7 +20,7 @@ from jobs import exposure, messages
 from jobs.errors import BrokerUnreachable, UsageError
 from jobs.settings import Timings
 
-_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+_SCHEMES = ("redis", "rediss", "redis+socket")
 _SOCKET_SECONDS = 10
 _CONNECT_SECONDS = 5
 # Until a connection that went silent is given up; kombu's own 25 s make it 50.

@@ -59,6 +59,7 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
         turn.returned += validations.return_expired(tx, timings.lease)
         turn.ended = endings.end_late(tx) + endings.end_failing(tx)
         queueing.cancel_unstarted_of_ending(tx)
+        queueing.unqueue_paused(tx)
         turn.closed = endings.close_finished(tx)
         _turn_windows(tx)
         fairness.lift_shut(tx)

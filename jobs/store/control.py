@@ -58,7 +58,7 @@ def pause(tx: Transaction, job_id: str) -> bool:
     """False where the job is not in progress."""
     if not _change(tx, job_id, _goes_on(JobStatus.IN_PROGRESS), status=JOB_PAUSES.target):
         return False
-    queueing.unqueue(tx, job_id)
+    queueing.unqueue_paused(tx)
     return True
 
 

@@ -103,9 +103,14 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
     return ids
 
 
-def unqueue(tx: Transaction, job_id: str) -> int:
-    """Forget the messages of a job that was paused; they will find nothing to do."""
-    queued = and_(shards.c.job_id == job_id, shards.c.state.in_(SHARD_UNQUEUES.sources))
+def unqueue_paused(tx: Transaction) -> int:
+    """Forget the messages of jobs that were paused; they will find nothing to do.
+
+    Whoever pauses calls it, and each turn of a dispatcher: the turn before may have begun to
+    send what was then paused.
+    """
+    paused = select(jobs.c.id).where(jobs.c.status == JobStatus.PAUSED)
+    queued = and_(shards.c.job_id.in_(paused), shards.c.state.in_(SHARD_UNQUEUES.sources))
     return tx.execute(
         update(shards).where(queued).values(state=SHARD_UNQUEUES.target, queued_at=None)
     ).rowcount

@@ -73,7 +73,8 @@ def next_event(connection: psycopg.Connection[Any], since: float) -> float | Non
     time; None where nothing has happened since."""
     (first,) = connection.execute(
         "SELECT extract(epoch FROM min(at))::float8 FROM "
-        "(SELECT at FROM audit_rows UNION ALL SELECT at FROM audit_moves WHERE what = 'job') AS events "
+        "(SELECT at FROM audit_rows UNION ALL "
+        "SELECT at FROM audit_moves WHERE what = 'job') AS events "
         "WHERE extract(epoch FROM at) > %s",
         [since],
     ).fetchone() or (None,)

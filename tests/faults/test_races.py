@@ -43,7 +43,7 @@ def test_a_few_rounds(ground: Ground, tmp_path: Path) -> None:
     _race(ground, tmp_path, 60)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_thousand_rounds(ground: Ground, tmp_path: Path) -> None:
     """Cancel, retry, pause, resume and resubmit racing with workers: 1000 rounds."""
     _race(ground, tmp_path, 1000)
@@ -91,7 +91,7 @@ def _play(ground: Ground, client: Client, each: Round) -> None:
     with ThreadPoolExecutor(2) as pair:
         list(pair.map(lambda asked: _ask(ground, client, job, each, asked), each.asked))
     try:
-        eventually(lambda: _brought_to_its_end(ground, job), f"round {each.number} ends", 20)
+        eventually(lambda: _brought_to_its_end(ground, job), f"round {each.number} ends")
     except AssertionError as error:
         error.add_note(_as_it_stands(ground, job.id))
         raise

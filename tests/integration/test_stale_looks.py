@@ -67,6 +67,22 @@ def test_a_dispatcher_keeps_no_worker_from_storing(database: Database) -> None:
             assert _store(tx, shard)
 
 
+def test_what_is_sent_while_its_job_is_paused_is_taken_back(database: Database) -> None:
+    """Else it would count as on its way, and be sent again late once the job goes on."""
+    job_id = _started(database, ["A text."])
+    state = "SELECT state FROM shards"
+    with database.transaction() as turn:
+        assert queueing.queue_due(turn, 1, 60)
+        with database.transaction() as tx:
+            assert control.pause(tx, job_id)
+    with database.transaction() as tx:
+        assert tx.exec_driver_sql(state).scalar_one() == "queued"
+    with database.transaction() as next_turn:
+        assert queueing.unqueue_paused(next_turn) == 1
+    with database.transaction() as tx:
+        assert tx.exec_driver_sql(state).scalar_one() == "pending"
+
+
 def _started(database: Database, texts: list[str], max_error_rate: float | None = None) -> str:
     request = Request(model=KEY.model, max_error_rate=max_error_rate)
     job_id = submit_documents(database, request, from_python(texts, Columns())).job_id

@@ -67,7 +67,7 @@ def test_a_database_that_is_refused(url: str, says: str) -> None:
         "redis://127.0.0.1",
         f"rediss://:{SECRET}@cache.example.org:6379/0",
         f"rediss://:{SECRET}@cache.example.org/0?ssl_cert_reqs=CERT_REQUIRED&ssl_ca_certs=/ca.pem",
-        "sentinel://localhost:26379;sentinel://127.0.0.1:26380",
+        "redis://localhost:6379;redis://127.0.0.1:6380",
     ],
 )
 def test_a_broker_that_may_be_used(url: str) -> None:
@@ -81,7 +81,7 @@ def test_a_broker_that_may_be_used(url: str) -> None:
         (f"redis://:{SECRET}@10.0.0.5:6379/0", "machine without TLS;"),
         ("rediss://cache.example.org", "machine without a password;"),
         (f"redis://:p{SECRET}#@cache.example.org", "machine without TLS;"),
-        (f"sentinel://:{SECRET}@localhost:1;sentinel://:{SECRET}@far:2", "machine without TLS;"),
+        (f"redis://:{SECRET}@localhost:1;redis://:{SECRET}@far:2", "machine without TLS;"),
         (f"rediss://:{SECRET}@far/0;rediss://:{SECRET}@far?ssl_cert_reqs=none", "certificate"),
         (f"rediss://:{SECRET}@far/0?ssl_cert_reqs=CERT_OPTIONAL", "whatever certificate"),
         ("rediss://localhost?ssl_check_hostname=False", "whatever certificate"),
