@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from celery import Celery
 from kombu import Queue
@@ -156,6 +156,8 @@ def _is_known(url: str) -> bool:
     try:
         parts = urlsplit(url)
         known = parts.scheme in _SCHEMES and (parts.port is None or parts.port > 0)
+        # kombu would take it for an option of the connection that it has already.
+        known &= "password" not in parse_qs(parts.query)
     except ValueError:
         known = False
     return known

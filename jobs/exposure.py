@@ -88,11 +88,10 @@ def _database_lacks(url: str) -> list[str]:
 def _broker_lacks(url: str) -> list[str]:
     """Of several servers, what any of them lacks."""
     lacking = []
-    for parts, query in map(_split, url.split(";")):
+    for parts, _ in map(_split, url.split(";")):
         if "socket" in parts.scheme or is_local(parts.hostname):
             continue
-        password = bool(parts.password or "password" in query)
-        lacking += _lacking(password=password, tls=parts.scheme == "rediss")
+        lacking += _lacking(password=bool(parts.password), tls=parts.scheme == "rediss")
     return sorted(set(lacking))
 
 

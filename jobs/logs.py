@@ -27,8 +27,8 @@ Form = Literal["console", "json"]
 # What an event is about stands first.
 _ABOUT = ("job", "shard", "attempt")
 
-# Up to the last @ of the word, as a password may hold one itself.
-_PASSWORD = re.compile(r"(://[^\s:@/?#]*:)\S*@")
+# Up to the last @ of the word, as a password may hold one itself; and in a URL's query.
+_PASSWORD = re.compile(r"(://[^\s:@/?#]*:)\S*@|([?&][^\s=&]*password=)[^\s&]*", re.IGNORECASE)
 
 
 def form_of(wanted: Literal["auto", "console", "json"], out: TextIO) -> Form:
@@ -128,7 +128,7 @@ def timestamp(seconds: float) -> str:
 
 def without_passwords(text: str) -> str:
     """`text`, with *** for the password of each URL in it."""
-    return _PASSWORD.sub(r"\1***@", text)
+    return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", text)
 
 
 def _in_plain_values(_: Any, __: str, event: EventDict) -> EventDict:

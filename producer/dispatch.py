@@ -109,6 +109,7 @@ def _report(turn: Turn) -> None:
         log.warning("job ends early; `gistmill status` says why", job=job_id)
     for job in turn.closed:
         say = log.warning if job.code else log.info
-        say("job is over", job=job.job_id, status=job.status, error=job.code)
+        why = {"error": job.code} if job.code else {}
+        say("job is over", job=job.job_id, status=job.status, **why)
     if turn.validations or turn.shards:
         log.debug("sent", validations=len(turn.validations), shards=len(turn.shards))

@@ -81,8 +81,19 @@ def _ground(
     def report(outcome: Outcome) -> None:
         request.node.user_properties.append(("outcome", asdict(outcome)))
 
-    scenario = (request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
-    return Ground(mill, endpoints, folder, scenario=scenario, seed=seed, report=report)
+    return Ground(mill, endpoints, folder, scenario=_scenario(request), seed=seed, report=report)
+
+
+def _scenario(request: pytest.FixtureRequest) -> str:
+    """What its docstring says first, and what tells it from others of the same test."""
+    said = str(request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
+    others = [str(value) for name, value in _parameters(request).items() if name != "seed"]
+    return f"{said} ({', '.join(others)})" if others else said
+
+
+def _parameters(request: pytest.FixtureRequest) -> dict[str, Any]:
+    called = getattr(request.node, "callspec", None)
+    return {} if called is None else called.params
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

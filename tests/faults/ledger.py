@@ -83,6 +83,12 @@ class Ledger:
         return list(self._jobs)
 
     @property
+    def summarized(self) -> list[str]:
+        """The documents that have a summary, by their first words."""
+        every = [entry for entries in self._jobs.values() for entry in entries]
+        return [entry.key for entry in every if entry.code is None]
+
+    @property
     def documents(self) -> int:
         return sum(map(len, self._jobs.values()))
 

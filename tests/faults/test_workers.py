@@ -61,7 +61,9 @@ def test_worker_killed_before_it_acknowledges(ground: Ground) -> None:
         worker.wait(60)
         ground.kills += 1
         assert ground.look("SELECT count(*) FROM shards WHERE state <> 'done'") == 0
+        assert ground.deliver_again() == 1
         ground.submit(16, shard_size=16)
+        ground.fault()
         worker = ground.worker(dies_after_commit=2)
     ground.settle(waste=0)
 
@@ -82,7 +84,7 @@ def test_worker_stopped_for_longer_than_its_lease(ground: Ground) -> None:
     for pid in (child, stale.pid):
         os.kill(pid, signal.SIGCONT)
     log = ground.mill.log("stale")
-    ground.until(lambda: "lease" in log.read_text() and "lost" in log.read_text(), "it notices")
+    ground.until(lambda: "the batch is dropped" in log.read_text(), "it has tried to store")
     ground.settle(waste=16)
 
 
@@ -150,6 +152,7 @@ def test_a_task_that_nobody_knows(ground: Ground) -> None:
     worker = ground.worker()
     ground.submit(16)
     ground.settle(waste=0)
+    assert ground.mill.log("worker").read_text().count("a message is dropped") == 2
     assert worker.poll() is None
 
 

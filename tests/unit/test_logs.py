@@ -156,6 +156,11 @@ def test_no_password(written: Written, url: str) -> None:
     assert text.count(":***@") >= 5
 
 
+def test_a_password_in_a_query() -> None:
+    told = logs.without_passwords("to postgresql://me@host/db?password=secret&sslmode=require: no")
+    assert told == "to postgresql://me@host/db?password=***&sslmode=require: no"
+
+
 def test_only_passwords_go() -> None:
     for text in ("http://host:80/a?b=c", "a@b", "job_x: 1 of 2", "redis://host/0"):
         assert logs.without_passwords(text) == text
