@@ -11,6 +11,8 @@ from typing import Any
 
 from psycopg.errors import (
     DeadlockDetected,
+    DiskFull,
+    ReadOnlySqlTransaction,
     SerializationFailure,
     UndefinedColumn,
     UndefinedTable,
@@ -18,11 +20,19 @@ from psycopg.errors import (
 from sqlalchemy import Connection, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from jobs.errors import DatabaseUnreachable, NotMigrated, UsageError
+from jobs.errors import DatabaseRefuses, DatabaseUnreachable, NotMigrated, UsageError
 
 Transaction = Connection
 
 _CONNECT_SECONDS = 5
+# A server whose machine is gone says nothing any more; without these its clients would wait for
+# two hours, or for a quarter of one. Unix sockets ignore them.
+_NOTICE_SILENCE = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 # Whoever stops in the middle of a transaction, its machine asleep perhaps, loses it after this,
 # and with it the rows that others wait for.
 _IDLE = "SET idle_in_transaction_session_timeout = '30s'"
@@ -61,6 +71,7 @@ class Database:
             hide_parameters=True,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
+                **_NOTICE_SILENCE,
                 "application_name": "gistmill",
             },
         )
@@ -71,12 +82,17 @@ class Database:
         """A transaction, committed at the end and rolled back on an error.
 
         Raises DatabaseUnreachable where the server does not answer or ends the connection,
-        at any point, and NotMigrated where our tables are not there.
+        at any point, DatabaseRefuses where it takes no writes, and NotMigrated where our
+        tables are not there.
         """
         try:
             with self._engine.begin() as transaction:
                 yield transaction
         except DBAPIError as error:
+            if isinstance(error.orig, DiskFull | ReadOnlySqlTransaction):
+                raise DatabaseRefuses(
+                    f"the database at {self.where} takes no writes: {_first_line(error)}"
+                ) from error
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 if isinstance(error.orig, DeadlockDetected | SerializationFailure):
                     raise DatabaseUnreachable(

@@ -7,6 +7,7 @@
     │   └── NotMigrated       the database lacks our tables                  exit 5
     ├── Unreachable           a database or broker does not answer           exit 5
     │   ├── DatabaseUnreachable
+    │   │   └── DatabaseRefuses   it answers, and takes no writes
     │   └── BrokerUnreachable
     ├── WaitTimeout           the job was not over in time                   exit 124
     └── WorkError             raised while a worker works, with a `code` that is stored;
@@ -58,6 +59,10 @@ class Unreachable(GistmillError):
 
 class DatabaseUnreachable(Unreachable):
     """The SQL database does not answer."""
+
+
+class DatabaseRefuses(DatabaseUnreachable):
+    """The SQL database answers, but its disk is full or it is a standby."""
 
 
 class BrokerUnreachable(Unreachable):

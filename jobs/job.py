@@ -82,6 +82,7 @@ class Shard:
     attempt: int
     deaths: int
     false_starts: int
+    vanished: int
     suspects: dict[int, int]
     """Documents that run last and alone, and how often a worker died of each one alone."""
     tries: int

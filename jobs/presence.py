@@ -63,3 +63,5 @@ class Announcer:
                 workers.announce(tx, self.presence)
         except DatabaseUnreachable as error:
             log.warning("could not say that we live", error=error)
+        except Exception:  # whatever it is, the next time it may be over
+            log.exception("could not say that we live")

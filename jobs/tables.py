@@ -147,6 +147,8 @@ shards = Table(
     Column("deaths", Integer, nullable=False, server_default=text("0")),
     # How often in a row a worker died before it had begun a batch.
     Column("false_starts", Integer, nullable=False, server_default=text("0")),
+    # And how often one was gone without a word before that, with its parent.
+    Column("vanished", Integer, nullable=False, server_default=text("0")),
     # Documents that were in hand when a worker died, which run last and alone:
     # {"index": how often a worker died of it alone}.
     Column("suspects", JSONB, nullable=False, server_default=text("'{}'")),

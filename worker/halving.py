@@ -15,7 +15,7 @@ from jobs.documents import Document, storable
 from jobs.job import Row
 from jobs.parameters import Effective
 from worker import batching
-from worker.engines import MODEL_ERRORS, Encoded, Engine, Generated, OutOfMemory
+from worker.engines import DeviceLost, Encoded, Engine, Generated, OutOfMemory
 
 log = logs.get("halving")
 
@@ -56,7 +56,7 @@ class Halving:
 
     def generate(self, batch: Sequence[Item]) -> list[Row]:
         """One row for each document of the batch."""
-        parts, rows = self._within_room(batch), []
+        parts, rows = self._parts(batch), []
         while parts:
             part = parts.pop(0)
             outcome = self._attempt(part)
@@ -66,14 +66,21 @@ class Halving:
                 rows.append(_refused(part[0], outcome))
             elif outcome.memory:
                 self._room = _padded_tokens(part) // 2
-                parts = self._within_room([*part, *chain(*parts)])
+                parts = self._parts([*part, *chain(*parts)])
             else:
                 middle = len(part) // 2
                 parts[:0] = [part[:middle], part[middle:]]
         return rows
 
-    def _within_room(self, items: Sequence[Item]) -> list[list[Item]]:
+    def within_room(self, batches: Sequence[Sequence[Item]]) -> list[list[Item]]:
+        """The batches to come, those cut that are more than the memory was found to hold: each
+        is then written down and stored by itself."""
+        return [part for batch in batches for part in self._parts(batch)]
+
+    def _parts(self, items: Sequence[Item]) -> list[list[Item]]:
         """All together, or as many as the memory was found to hold."""
+        if self._room is None:
+            return [list(items)]
         plan = batching.plan(_lengths(items), self._room, max_num_seqs=len(items))
         return [[items[position] for position in part] for part in plan]
 
@@ -86,7 +93,9 @@ class Halving:
                 texts = self._engine.decode(generated)
         except (OutOfMemory, MemoryError) as error:
             refusal = Refusal("out_of_memory", _line(error), memory=True)
-        except MODEL_ERRORS as error:
+        except DeviceLost:
+            raise
+        except Exception as error:
             refusal = Refusal("generation_failed", _line(error))
         else:
             return [_row(*made) for made in zip(batch, generated, texts, strict=True)]

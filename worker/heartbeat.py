@@ -25,6 +25,8 @@ from worker.exit_codes import DEADLINE, DRAINED
 log = logs.get("heartbeat")
 
 _LOOK = 0.5
+# For a database that is slow to take back what a worker that stops has in hand.
+_LAST_SECONDS = 3.0
 
 Renew = Callable[[Transaction], bool]
 
@@ -42,7 +44,11 @@ class Heartbeat:
         self._deadline: float | None = None
         self._draining_since: float | None = None
         self._about = Context()
-        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+        # Each on its own: a database that is silent must keep nobody from watching.
+        for turn, seconds in ((self._beat, timings.heartbeat), (self._watch, _LOOK)):
+            threading.Thread(
+                target=_again_and_again, args=(turn, seconds), name="heartbeat", daemon=True
+            ).start()
 
     @contextmanager
     def holding(self, renew: Renew, hand_back: Renew) -> Iterator[None]:
@@ -78,31 +84,29 @@ class Heartbeat:
         """Whether the worker was asked to stop."""
         return self._drain_file.exists()
 
-    def _run(self) -> None:
-        renewed = monotonic()
-        while True:
-            sleep(_LOOK)
-            self._watch_deadline()
-            self._watch_drain()
-            if monotonic() - renewed >= self._timings.heartbeat:
-                renewed = monotonic()
-                self._beat()
-
     def _beat(self) -> None:
         with self._lock:
-            if self._renew is None:
-                return
-            try:
-                with self._database.transaction() as tx:
-                    if not self._renew(tx):
-                        self._say(
-                            log.warning, "the lease was lost; what is being done will not be stored"
-                        )
-            except DatabaseUnreachable as error:
-                self._say(log.warning, "the lease is not renewed", error=error)
+            renew = self._renew
+        if renew is None:
+            return
+        try:
+            with self._database.transaction() as tx:
+                renewed = renew(tx)
+        except DatabaseUnreachable as error:
+            self._say(log.warning, "the lease is not renewed", error=error)
+            return
+        with self._lock:
+            # It may have been given up in the meantime, which is not to lose it.
+            if not renewed and self._renew is renew:
+                self._say(log.warning, "the lease was lost; what is being done will not be stored")
+
+    def _watch(self) -> None:
+        self._watch_deadline()
+        self._watch_drain()
 
     def _watch_deadline(self) -> None:
-        if self._deadline is not None and monotonic() > self._deadline:
+        deadline = self._deadline
+        if deadline is not None and monotonic() > deadline:
             self._say(log.error, "no end in sight after the deadline; ending this process")
             os._exit(DEADLINE)
 
@@ -112,21 +116,38 @@ class Heartbeat:
         self._draining_since = self._draining_since or monotonic()
         if monotonic() - self._draining_since < self._timings.drain:
             return
+        # To the end: the main thread must not take up anything else.
         with self._lock:
             if self._hand_back is None:
                 return
-            try:
-                with self._database.transaction() as tx:
-                    self._hand_back(tx)
-            except DatabaseUnreachable as error:
-                self._say(log.warning, "not handed back; the lease runs out by itself", error=error)
+            last = threading.Thread(target=self._give_back, args=(self._hand_back,), daemon=True)
+            last.start()
+            last.join(_LAST_SECONDS)
+            os._exit(DRAINED)
+
+    def _give_back(self, hand_back: Renew) -> None:
+        try:
+            with self._database.transaction() as tx:
+                hand_back(tx)
+        except DatabaseUnreachable as error:
+            self._say(log.warning, "not handed back; the lease runs out by itself", error=error)
+            return
         self._say(
             log.warning,
             "still busy after being asked to stop; handed back",
             seconds=self._timings.drain,
         )
-        os._exit(DRAINED)
 
     def _say(self, say: Callable[..., Any], event: str, **keys: Any) -> None:
         """A context is the main thread's own, and this one has none."""
         self._about.run(say, event, **keys)
+
+
+def _again_and_again(turn: Callable[[], None], seconds: float) -> None:
+    """Whatever a turn meets, the next one comes: without them leases and deadlines are nothing."""
+    while True:
+        sleep(seconds)
+        try:
+            turn()
+        except Exception:
+            log.exception("a turn of the heartbeat failed")

@@ -6,22 +6,26 @@ process ends and the lease runs out.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
-from itertools import pairwise
-from time import monotonic, sleep
+from time import monotonic
 
 from jobs import logs, sources
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.documents import Document
-from jobs.errors import BrokerUnreachable, DatabaseUnreachable, JobError, TransientError
+from jobs.errors import (
+    BrokerUnreachable,
+    DatabaseUnreachable,
+    GistmillError,
+    JobError,
+    TransientError,
+)
 from jobs.job import ModelKey, Row, Shard
 from jobs.settings import Timings
 from jobs.store import endings, shards, summaries
-from worker import batching
-from worker.engines import Engine
+from worker import batching, outages
+from worker.engines import DeviceLost, Engine
 from worker.halving import Halving, Item, failed
 from worker.heartbeat import Heartbeat
 
@@ -30,6 +34,10 @@ log = logs.get("pipeline")
 # A document that so many workers died of, each with nothing else in hand, is not tried again;
 # nor is a job for which so many in a row died before they had begun a batch.
 _DEATHS = 3
+
+# So many machines in a row may vanish before they have begun a batch. Most do so for reasons of
+# their own; but one that is ended for the memory that a model takes, is ended again and again.
+_VANISHED = 10
 
 # A batch that takes longer than the deadline, or more memory than there is, finds its size:
 # each death with several documents in hand halves the shard's batches so often.
@@ -73,7 +81,7 @@ class Pipeline:
         shard = self._lease_first(shard_id)
         while shard is not None:
             with logs.about(job=shard.job_id, shard=shard.number, attempt=shard.attempt):
-                self._do(shard)
+                self._do_or_hand_back(shard)
             shard = self._lease_next(shard.key)
 
     # --- leasing
@@ -102,6 +110,17 @@ class Pipeline:
 
     # --- one shard
 
+    def _do_or_hand_back(self, shard: Shard) -> None:
+        try:
+            self._do(shard)
+        except DatabaseUnreachable as error:
+            outages.hand_back(
+                lambda: self._hand_back(shard),
+                error,
+                self._timings,
+                gives_up=lambda: self._heartbeat.draining or monotonic() >= self._task_ends,
+            )
+
     def _do(self, shard: Shard) -> None:
         renew = partial(shards.renew, shard=shard, seconds=self._timings.lease)
         hand_back = partial(shards.hand_back, shard=shard)
@@ -113,27 +132,41 @@ class Pipeline:
             self._fail_job(shard, error)
         except TransientError as error:
             self._try_later(shard, error)
-        except DatabaseUnreachable as error:
-            self._hand_back_once_it_answers(shard, error)
+        except (GistmillError, MemoryError, DeviceLost):
+            raise
+        except Exception as error:
+            log.exception("a defect")
+            self._try_later(shard, defect(error))
 
     def _work_through(self, shard: Shard) -> None:
         began = monotonic()
         _refuse_endless(shard)
         rows, documents = _set_aside(shard, self._unfinished(shard))
-        batches = self._batches(shard, documents) if documents else []
-        halving = self._halving(shard) if batches else None
-        for batch, following in pairwise([[], *batches, []]):
-            if halving and batch:
-                rows = halving.generate(batch)
-            if not self._store(shard, rows, following):
-                return
-            if following and batch and self._should_stop(shard.key):
+        if documents:
+            done = self._generate_all(shard, rows, documents)
+        else:
+            done = self._store(shard, rows, [])
+        if done:
+            seconds = round(monotonic() - began, 1)
+            log.info("shard is done", documents=shard.stop - shard.start, seconds=seconds)
+
+    def _generate_all(self, shard: Shard, rows: list[Row], documents: Sequence[Document]) -> bool:
+        """Batch after batch, each written down before it is begun; False where it ends early."""
+        batches = self._batches(shard, documents)
+        halving = self._halving(shard)
+        worked = False
+        while self._store(shard, rows, batches[0] if batches else []):
+            if not batches:
+                return True
+            if worked and self._should_stop(shard.key):
                 self._hand_back(shard)
                 if not self._heartbeat.draining:  # a silent Redis would take the time there is
                     self._send_again(shard)
-                return
-        seconds = round(monotonic() - began, 1)
-        log.info("shard is done", documents=shard.stop - shard.start, seconds=seconds)
+                return False
+            rows = halving.generate(batches[0])
+            batches = halving.within_room(batches[1:])
+            worked = True
+        return False
 
     def _unfinished(self, shard: Shard) -> list[Document]:
         documents = sources.read(self._database, shard, self._allowed)
@@ -160,7 +193,7 @@ class Pipeline:
         engine = self._engine(shard.key)
         plan = batching.plan(
             [len(item.encoded.ids) for item in items],
-            max_num_batched_tokens=engine.max_num_batched_tokens,
+            max_num_batched_tokens=_most_tokens(engine, shard),
             max_num_seqs=_most_documents(engine, shard),
         )
         return [[items[position] for position in batch] for batch in plan]
@@ -214,16 +247,6 @@ class Pipeline:
         with self._database.transaction() as tx:
             shards.hand_back(tx, shard)
 
-    def _hand_back_once_it_answers(self, shard: Shard, error: DatabaseUnreachable) -> None:
-        """Nobody died of a database that was gone: the lease must not run out as if."""
-        log.warning("handed back once the database answers", error=error)
-        while not self._heartbeat.draining and monotonic() < self._task_ends:
-            sleep(self._timings.poll)
-            with suppress(DatabaseUnreachable):
-                self._hand_back(shard)
-                return
-        raise error
-
     def _send_again(self, shard: Shard) -> None:
         """Sooner than the dispatcher would."""
         try:
@@ -252,6 +275,13 @@ def retry_pause(timings: Timings, tries: int) -> float:
     return min(timings.retry_longest, timings.retry_first * 2.0**tries)
 
 
+def defect(error: Exception) -> TransientError:
+    """What is known of an error that nobody foresaw. Not its message, which may quote a text."""
+    return TransientError(
+        "internal_error", f"{type(error).__name__}; the worker's log has the rest"
+    )
+
+
 def _refuse_endless(shard: Shard) -> None:
     """Raises JobError where workers die of something else than the documents in hand.
 
@@ -262,6 +292,12 @@ def _refuse_endless(shard: Shard) -> None:
             "worker_died",
             f"{shard.false_starts} workers died in a row before they could begin a batch; their "
             "logs say why, or the model needs more memory than there is",
+        )
+    if shard.vanished >= _VANISHED:
+        raise JobError(
+            "worker_died",
+            f"{shard.vanished} workers in a row were gone, with all that ran beside them, before "
+            "they could begin a batch; the model may need more memory than their machines have",
         )
 
 
@@ -284,3 +320,10 @@ def _most_documents(engine: Engine, shard: Shard) -> int:
     """How many documents a batch of the shard may hold."""
     documents = engine.max_num_seqs // engine.seqs_per_document(shard.effective)
     return max(1, documents >> _HALVINGS * shard.deaths)
+
+
+def _most_tokens(engine: Engine, shard: Shard) -> int | None:
+    """How many padded tokens it may hold."""
+    if engine.max_num_batched_tokens is None:
+        return None
+    return max(1, engine.max_num_batched_tokens >> _HALVINGS * shard.deaths)

@@ -11,14 +11,15 @@ from typing import Any
 from jobs import logs, sources
 from jobs.allowed_sources import Allowed
 from jobs.database import Database
-from jobs.errors import JobError, TransientError
+from jobs.errors import DatabaseUnreachable, GistmillError, JobError, TransientError
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
 from jobs.store import validations
-from worker import dry_run, models
+from worker import dry_run, models, outages
+from worker.engines import DeviceLost
 from worker.heartbeat import Heartbeat
-from worker.pipeline import retry_pause
+from worker.pipeline import defect, retry_pause
 
 log = logs.get("validation")
 
@@ -56,7 +57,18 @@ class Validator:
             if validation is None:
                 return
             with logs.about(job=validation.job_id, attempt=validation.attempt):
-                self._validate(validation)
+                self._validate_or_hand_back(validation)
+
+    def _validate_or_hand_back(self, validation: Validation) -> None:
+        try:
+            self._validate(validation)
+        except DatabaseUnreachable as error:
+            outages.hand_back(
+                lambda: self._hand_back(validation),
+                error,
+                self._timings,
+                gives_up=lambda: self._heartbeat.draining,
+            )
 
     def _validate(self, validation: Validation) -> None:
         renew = partial(validations.renew, validation=validation, seconds=self._timings.lease)
@@ -70,6 +82,11 @@ class Validator:
             self._refuse(validation, error)
         except TransientError as error:
             self._try_later(validation, error)
+        except (GistmillError, MemoryError, DeviceLost):
+            raise
+        except Exception as error:
+            log.exception("a defect")
+            self._try_later(validation, defect(error))
         else:
             with self._database.transaction() as tx:
                 if found is None:
@@ -99,6 +116,10 @@ class Validator:
             return key, effective, None
         found = dry_run.report(self._database, validation, resolved, effective, self._allowed)
         return key, effective, found
+
+    def _hand_back(self, validation: Validation) -> None:
+        with self._database.transaction() as tx:
+            validations.hand_back(tx, validation)
 
     def _refuse(self, validation: Validation, error: JobError) -> None:
         log.error("job fails", error=error)

@@ -47,6 +47,7 @@ def count(
             suspects=shards.c.suspects + _suspects_in_hand(),
             deaths=shards.c.deaths + cast(_in_hand() > 1, Integer),
             false_starts=shards.c.false_starts + cast(and_(_in_hand() == 0, child), Integer),
+            vanished=shards.c.vanished + cast(and_(_in_hand() == 0, ~child), Integer),
             next_batch=[],
         )
     )

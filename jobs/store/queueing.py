@@ -38,6 +38,7 @@ _AGAIN: dict[str, Any] = {
     "finished_at": None,
     "deaths": 0,
     "false_starts": 0,
+    "vanished": 0,
     "suspects": {},
     "tries": 0,
     "next_attempt_at": None,

@@ -149,6 +149,7 @@ def _shard(row: SqlRow[Any]) -> Shard:
         attempt=row.attempt,
         deaths=row.deaths,
         false_starts=row.false_starts,
+        vanished=row.vanished,
         suspects={int(index): alone for index, alone in row.suspects.items()},
         tries=row.tries,
         source=row.source,
@@ -198,7 +199,7 @@ def store(
     if stored:
         progress |= {"tries": 0}
     if in_hand:
-        progress |= {"false_starts": 0}
+        progress |= {"false_starts": 0, "vanished": 0}
     if done:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **NO_LEASE}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))

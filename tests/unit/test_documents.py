@@ -173,6 +173,7 @@ def _leased(
         attempt=1,
         deaths=0,
         false_starts=0,
+        vanished=0,
         suspects={},
         tries=0,
         source=source,
