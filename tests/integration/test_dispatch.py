@@ -121,7 +121,8 @@ def test_the_log_says_how_a_job_ended(
             )
             running.start()
             status = "failed" if code else "completed"
-            said = {"event": "job is over", "job": job_id, "status": status, "error": code}
+            said = {"event": "job is over", "job": job_id, "status": status}
+            said |= {"error": code} if code else {}
 
             def record(said: Any = said) -> logging.LogRecord | None:
                 return next((each for each in caplog.records if each.msg == said), None)

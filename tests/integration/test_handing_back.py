@@ -36,10 +36,26 @@ def test_renewed_no_more(database: Database, tmp_path: Path) -> None:
     with heartbeat.holding(first.renew, first.renew):
         eventually(lambda: first.renewed, "it is renewed")
         heartbeat.let_go()
-        before = first.renewed
         with heartbeat.holding(second.renew, second.renew):
+            # By then a renewal that had begun is over.
+            eventually(lambda: second.renewed, "the next one is renewed")
+            before = first.renewed
+            second.renewed = 0
             eventually(lambda: second.renewed, "the next one is renewed")
     assert first.renewed == before
+
+
+def test_whatever_a_renewal_meets_the_next_one_comes(database: Database, tmp_path: Path) -> None:
+    heartbeat = Heartbeat(database, TIMINGS.model_copy(update={"heartbeat": 0.1}), tmp_path / "d")
+    lease = Lease()
+
+    def fail_once(tx: Transaction) -> bool:
+        if lease.renew(tx) and lease.renewed == 1:
+            raise RuntimeError("a defect")
+        return True
+
+    with heartbeat.holding(fail_once, lease.renew):
+        eventually(lambda: lease.renewed > 1, "it is renewed again")
 
 
 def test_asked_to_stop_it_sends_nothing(

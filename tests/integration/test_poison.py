@@ -24,7 +24,7 @@ from jobs.settings import Settings
 from jobs.store import endings, jobs, summaries, validations
 from jobs.store.jobs import JobRecord
 from tests.conftest import TIMINGS
-from tests.leases import LEASE, WORKER, die, failed, started, submitted
+from tests.leases import LEASE, WORKER, die, failed, lease, started, submitted
 from tests.mill import PATIENCE
 from worker import exit_codes
 from worker.engines import DeviceLost, Encoded, Generated
@@ -221,7 +221,65 @@ def test_batches_shrink_by_deaths_and_by_what_a_document_takes(
     assert max(map(len, engine.batches)) == most
 
 
+def test_batches_shrink_in_tokens_too(database: Database, next_child: NextChild) -> None:
+    """Where these bound them, as on a device that is full before it has 8 documents."""
+
+    class Narrow(Recording):
+        max_num_batched_tokens: int | None = 8 * 80
+
+    engine = Narrow()
+    started(database, 24)
+    die(database, [2, 3])
+    next_child(engine)()
+    assert max(map(len, engine.batches)) == 2
+
+
+# --- a defect
+
+
+def test_a_defect_is_tried_again_and_is_nobodys_death(
+    database: Database, next_child: NextChild, heartbeat: Heartbeat
+) -> None:
+    class Defective(Recording):
+        def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
+            raise KeyError("a secret of a document")
+
+    job_id = started(database, 6)
+    next_child(Defective())()
+    with database.transaction() as tx:
+        what = "SELECT state, deaths, false_starts, tries, suspects FROM shards"
+        assert tuple(tx.exec_driver_sql(what).one()) == ("pending", 0, 0, 1, {})
+    note = _record(database, job_id).note
+    assert note is not None
+    assert note["code"] == "internal_error"
+    assert note["message"] == "KeyError; the worker's log has the rest"
+
+
+def test_five_defects_fail_the_job_with_their_name(
+    database: Database, next_child: NextChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> NoReturn:
+        raise AttributeError
+
+    monkeypatch.setattr(sources, "read", defect)
+    job_id = started(database, 6)
+    for _ in range(5):
+        next_child(Recording(), retry_first=1e-6)()
+    assert (_record(database, job_id).error or {})["code"] == "internal_error"
+
+
 # --- before a batch
+
+
+def test_ten_machines_that_vanish_fail_the_job(database: Database, next_child: NextChild) -> None:
+    """Each was ended with all that ran on it: for the memory that the model takes, it seems."""
+    job_id = started(database, 6)
+    for number in range(10):
+        lease(database, f"worker-{number}", seconds=-1)
+    next_child(Recording())()
+    error = _record(database, job_id).error or {}
+    assert error["code"] == "worker_died"
+    assert error["message"].startswith("10 workers in a row were gone")
 
 
 def test_three_false_starts_fail_the_job(database: Database, next_child: NextChild) -> None:

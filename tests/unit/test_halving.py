@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import count
 
 import pytest
 
@@ -76,6 +77,24 @@ def test_a_document_that_needs_too_much_memory_alone(error: Exception, said: str
     assert message == f"document 0: {said}"
 
 
+def test_batches_to_come_are_cut_to_what_was_found() -> None:
+    """Each part is a batch of its own: written down, and stored, by itself."""
+    engine = Refusing(lambda lengths: OutOfMemory() if sum(lengths) > 40 else None)
+    halving = Halving(engine, EFFECTIVE, nullcontext)
+    first, *others = _batches(engine, [[10] * 8, [10] * 8, [40]])
+    assert halving.within_room(others) == others
+    halving.generate(first)
+    assert [len(part) for part in halving.within_room(others)] == [4, 4, 1]
+
+
+def test_whatever_a_model_raises_is_put_down_to_a_document() -> None:
+    codes, message = _generate(
+        Refusing(lambda lengths: KeyError("x") if 50 in lengths else None), [[50, 10, 10]]
+    )
+    assert codes == {0: "generation_failed"}
+    assert message == "document 0: KeyError: 'x'"
+
+
 def test_a_device_that_is_lost_passes_through() -> None:
     with pytest.raises(DeviceLost):
         _generate(Refusing(lambda _: DeviceLost()), [[10, 10]])
@@ -84,13 +103,18 @@ def test_a_device_that_is_lost_passes_through() -> None:
 def _generate(engine: LeadEngine, batches: list[list[int]]) -> tuple[dict[int, str], str | None]:
     """Documents of these lengths: the codes of those that fail, and a message."""
     halving = Halving(engine, EFFECTIVE, nullcontext)
-    rows = []
-    first = 0
-    for lengths in batches:
-        documents = [Document(first + n, "x" * length) for n, length in enumerate(lengths)]
-        encoded = engine.encode([document.text or "" for document in documents], EFFECTIVE)
-        rows += halving.generate([Item(*pair) for pair in zip(documents, encoded, strict=True)])
-        first += len(lengths)
-    assert sorted(row.index for row in rows) == [*range(first)]
+    rows = [row for batch in _batches(engine, batches) for row in halving.generate(batch)]
+    assert sorted(row.index for row in rows) == [*range(sum(map(len, batches)))]
     codes = {row.index: row.error_code for row in rows if row.error_code}
     return codes, next((row.error_message for row in rows if row.error_code), None)
+
+
+def _batches(engine: LeadEngine, batches: list[list[int]]) -> list[list[Item]]:
+    """Documents of these lengths, numbered through."""
+    numbers = count()
+    made = []
+    for lengths in batches:
+        documents = [Document(next(numbers), "x" * length) for length in lengths]
+        encoded = engine.encode([document.text or "" for document in documents], EFFECTIVE)
+        made.append([Item(*pair) for pair in zip(documents, encoded, strict=True)])
+    return made
