@@ -1,4 +1,4 @@
-"""Each document is stored once, whatever dies. The heavier breaking is `make faults`' (to come)."""
+"""Each document is stored once, whatever dies. The heavier breaking is tests/faults'."""
 
 import os
 import signal
