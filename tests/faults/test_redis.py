@@ -24,7 +24,7 @@ _MODELS = ("lead-1", "lead-2")
 def test_connections_killed(ground: Ground) -> None:
     """CLIENT KILL during a task, its message delivered again: one commit wins."""
     processes = _start(ground)
-    _submit(ground, 48)
+    _submit(ground, 80)
     for _ in range(3):
         ground.progress(ground.dice.randint(1, 8))
         ground.busy()
@@ -56,7 +56,7 @@ def test_redis_killed_and_flushed(own_ground: Ground) -> None:
     """Redis flushed and killed in mid-job, again and again."""
     ground = own_ground
     processes = _start(ground)
-    _submit(ground, 200)
+    _submit(ground, 250)
     for _ in range(4):
         ground.progress(ground.dice.randint(1, 40))
         ground.busy()
