@@ -37,11 +37,11 @@ class _Struck:
 
     def __init__(self, blow: Blow) -> None:
         self._blow = blow
-        self._left = blow.after
+        self._passed = 0
 
     def strike(self) -> None:
-        self._left -= 1
-        if self._left == -1:
+        self._passed += 1
+        if self._passed == self._blow.after + 1:
             self._blow.mark.touch()
             os.kill(os.getpid(), self._blow.signal)
 

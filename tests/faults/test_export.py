@@ -3,6 +3,7 @@
 The job goes on meanwhile, as if nobody had asked.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -73,12 +74,12 @@ def test_no_file_may_grow(ground: Ground, tmp_path: Path) -> None:
 )
 def test_no_room_on_the_disk(ground: Ground, tmp_path: Path, options: str, says: str) -> None:
     """A disk that is full, or read-only, on export."""
-    _need_namespaces()
+    unshared = _namespace()
     job_id = _half_done(ground)
     for form in FORMATS:
         for command in (_results, _save):
             words = command(job_id, form, tmp_path / "out")
-            disk = ["unshare", "--mount", "sh", "-c", _SMALL_DISK, "sh", str(tmp_path), options]
+            disk = [*unshared, "sh", "-c", _SMALL_DISK, "sh", str(tmp_path), options]
             ended = _run(ground, *disk, *words)
             _refused(ended, f"{tmp_path / 'out'}: {says}; nothing was written")
             assert ended.stdout == "out\nbefore"
@@ -126,7 +127,12 @@ def _refused(ended: subprocess.CompletedProcess[str], says: str) -> None:
     assert ended.returncode == 5
 
 
-def _need_namespaces() -> None:
-    mounts = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
+def _namespace() -> list[str]:
+    """The words before a command that may mount, whoever we are."""
+    words = ["unshare", "--mount"]
+    if os.geteuid() != 0:
+        words.append("--map-root-user")
+    mounts = [*words, "mount", "-t", "tmpfs", "none", "/mnt"]
     if shutil.which("unshare") is None or subprocess.run(mounts, check=False).returncode:
         pytest.skip("only who may mount in a namespace of its own can fill a disk here")
+    return words

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -35,14 +36,14 @@ def test_postgres_killed(own_ground: Ground) -> None:
 
 
 def test_commits_without_an_answer(ground: Ground) -> None:
-    """COMMITs of a worker that succeed while it sees an error, again and again."""
+    """COMMITs of a worker's stores that succeed while it sees an error, again and again."""
     ground.mill.dispatcher()
     with _proxy(ground) as proxy:
         worker = ground.worker()
         ground.submit(400, shard_size=16)
         for _ in range(8):
             ground.progress(ground.dice.randint(1, 24))
-            proxy.swallow_answer_to(b"COMMIT")
+            proxy.swallow_answer_to(b"COMMIT", after=b"INSERT INTO summaries")
             assert proxy.swallowed.wait(PATIENCE)
             ground.fault()
         ground.settle(waste=8 * 2 * 8)
@@ -62,6 +63,26 @@ def test_stores_without_an_answer(ground: Ground) -> None:
             ground.fault()
         ground.settle(waste=4 * 2 * 8)
         assert worker.poll() is None
+        ground.mill.stop()
+
+
+@pytest.mark.timeout(300)
+def test_postgres_blackholed(ground: Ground) -> None:
+    """PostgreSQL blackholed for more than two leases in mid-job, twice: all resume unaided."""
+    ground.mill.dispatcher()
+    with _proxy(ground) as proxy:
+        workers = [ground.worker(name) for name in ("left", "right")]
+        ground.submit(600, shard_size=16)
+        for _ in range(2):
+            ground.progress(ground.dice.randint(1, 40))
+            ground.busy()
+            proxy.block()
+            # Not an event: nothing may happen meanwhile.
+            sleep(2 * ground.lease + 1)
+            proxy.unblock()
+            ground.fault()
+        ground.settle(waste=2 * 2 * 2 * 8)
+        assert [worker.poll() for worker in workers] == [None, None]
         ground.mill.stop()
 
 

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +13,7 @@ import redis
 
 from tests.faults.ground import Ground
 from tests.faults.proxy import Proxy
+from tests.mill import pool_child
 
 # Two models in turn, so that tasks are short and Redis is asked for the next one all the time.
 _BUSY = pytest.mark.timings(slice=0.5)
@@ -31,6 +32,7 @@ def test_connections_killed(ground: Ground) -> None:
         _kill_connections(ground)
         _deliver_again(ground)
         ground.fault()
+    _see_each_work_again(ground, processes[1:])
     ground.settle(waste=0)
     _see_unharmed(ground, *processes)
 
@@ -64,6 +66,7 @@ def test_redis_killed_and_flushed(own_ground: Ground) -> None:
             pid = server.info("server")["process_id"]
             server.flushall()
         ground.kill(pid)
+    _see_each_work_again(ground, processes[1:])
     ground.settle(waste=0)
     _see_unharmed(ground, *processes)
 
@@ -83,14 +86,14 @@ def test_redis_forgets_its_connections(ground: Ground) -> None:
     _see_blackhole_survived(ground, 20, Proxy.forget)
 
 
-@_BUSY
-def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground) -> None:
+@pytest.mark.timings(slice=0.5, drain=15)
+@pytest.mark.parametrize("seconds", [0.05, 2.5], ids=["short-batches", "batches-beyond-the-drain"])
+def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground, seconds: float) -> None:
     """SIGTERM of workers while Redis is blackholed: the rest back at once, exit 0."""
     with _through_proxy(ground) as proxy:
-        dispatcher, *workers = _start(ground)
+        dispatcher, *workers = _start(ground, seconds=seconds)
         _submit(ground, 64)
-        ground.progress(ground.dice.randint(1, 24))
-        ground.busy()
+        ground.until(lambda: ground.begun() >= 16, "both have a batch in hand")
         proxy.block()
         for worker in workers:
             worker.terminate()
@@ -118,6 +121,7 @@ def _see_blackhole_survived(ground: Ground, seconds: float, end: Callable[[Proxy
         end(proxy)
         ground.fault()
         _submit(ground, 32)
+        _see_each_work_again(ground, processes[1:])
         ground.settle(waste=0)
         _see_unharmed(ground, *processes)
 
@@ -132,7 +136,7 @@ def test_redis_read_only(own_ground: Ground) -> None:
     def accept(server: redis.Redis) -> None:
         server.replicaof("NO", "ONE")
 
-    _see_refusals_survived(own_ground, refuse, accept)
+    _see_refusals_survived(own_ground, "READONLY", refuse, accept)
 
 
 @_BUSY
@@ -145,24 +149,50 @@ def test_redis_out_of_memory(own_ground: Ground) -> None:
     def accept(server: redis.Redis) -> None:
         server.config_set("maxmemory", "0")
 
-    _see_refusals_survived(own_ground, refuse, accept)
+    _see_refusals_survived(own_ground, "OOM", refuse, accept)
 
 
 def _see_refusals_survived(
-    ground: Ground, refuse: Callable[[redis.Redis], None], accept: Callable[[redis.Redis], None]
+    ground: Ground,
+    error: str,
+    refuse: Callable[[redis.Redis], None],
+    accept: Callable[[redis.Redis], None],
 ) -> None:
+    """`error` is what a refusal begins with."""
     processes = _start(ground)
-    _submit(ground, 100)
+    _submit(ground, 150)
     for _ in range(2):
         ground.progress(ground.dice.randint(1, 40))
         ground.busy()
         with ground.redis() as server:
+            server.config_resetstat()
             refuse(server)
             sleep(ground.dice.uniform(4, 8))
+            assert server.info("errorstats")[f"errorstat_{error}"]["count"] > 0
             accept(server)
         ground.fault()
+    _see_each_work_again(ground, processes[1:])
     ground.settle(waste=0)
     _see_unharmed(ground, *processes)
+
+
+def _see_each_work_again(ground: Ground, workers: list[subprocess.Popen[bytes]]) -> None:
+    """None of them stays deaf, however long there is work."""
+    # What was in hand is over by then.
+    since = time() + ground.mill.settings.timings.slice + 1
+
+    def all_work() -> bool:
+        if ground.stored() == ground.ledger.documents:
+            _submit(ground, 16)
+        return set(map(pool_child, workers)) <= _writers(ground, since)
+
+    ground.until(all_work, "each worker works again")
+
+
+def _writers(ground: Ground, since: float) -> set[int]:
+    """The processes that wrote into the diary since then."""
+    lines = map(json.loads, ground.orders.diary.read_text().splitlines())
+    return {line["pid"] for line in lines if line["at"] > since}
 
 
 def _start(ground: Ground, *names: str, seconds: float = 0.05) -> list[subprocess.Popen[bytes]]:
