@@ -1,11 +1,17 @@
-"""The embedded servers of a home as processes, found by what the kernel knows of them."""
+"""The embedded servers of a home as processes, found by what the kernel knows of them, and the
+servers of a ground behind a proxy."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jobs import services
 from jobs.services import places
 from jobs.settings import Settings
+from tests.faults.ground import Ground
+from tests.faults.proxy import Proxy
 from tests.mill import children, mentioning, running
 
 
@@ -39,6 +45,32 @@ def others(home: Path) -> list[int]:
     """The processes of a home that are none of its servers'."""
     of_servers = _tree(supervisor(home))
     return [pid for pid in mentioning(str(home)) if pid not in of_servers]
+
+
+@contextmanager
+def postgres_by_proxy(ground: Ground) -> Iterator[Proxy]:
+    """What is started in this context reaches PostgreSQL by the proxy; the dispatcher, started
+    before, and the test do not."""
+    direct = ground.mill.settings
+    assert direct.database_url
+    server, _, folder = direct.database_url.partition("?host=")
+    with Proxy(Path(folder) / ".s.PGSQL.5432") as proxy:
+        behind = server.replace("@/", f"@127.0.0.1:{proxy.port}/") + "?sslmode=disable"
+        ground.mill.settings = direct.model_copy(update={"database_url": behind})
+        yield proxy
+    ground.mill.settings = direct
+
+
+@contextmanager
+def redis_by_proxy(ground: Ground) -> Iterator[Proxy]:
+    """Have all processes reach Redis by a proxy, which outlives them."""
+    parts = urlsplit(ground.broker_url)
+    number = parts.query.removeprefix("virtual_host=")
+    with Proxy(Path(parts.path)) as proxy:
+        url = f"redis://:{parts.password}@127.0.0.1:{proxy.port}/{number}"
+        ground.mill.settings = ground.mill.settings.model_copy(update={"broker_url": url})
+        yield proxy
+        ground.mill.stop()
 
 
 def _tree(pid: int) -> set[int]:

@@ -1,20 +1,16 @@
 """PostgreSQL killed, and commits whose answer nobody hears: rows and counts stay right."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from time import sleep
 
 import pytest
 
 from tests.faults import servers
+from tests.faults.commands import SUBMIT, lines
 from tests.faults.ground import Ground
 from tests.faults.ledger import Entry
 from tests.faults.proxy import Proxy
 from tests.mill import GISTMILL, PATIENCE, eventually
-
-SUBMIT = (*GISTMILL, "submit", "-", "--lines", "--model", "lead-1", "--shard-size", "8", "-q")
 
 
 @pytest.mark.timeout(300)
@@ -38,7 +34,7 @@ def test_postgres_killed(own_ground: Ground) -> None:
 def test_commits_without_an_answer(ground: Ground) -> None:
     """COMMITs of a worker's stores that succeed while it sees an error, again and again."""
     ground.mill.dispatcher()
-    with _proxy(ground) as proxy:
+    with servers.postgres_by_proxy(ground) as proxy:
         worker = ground.worker()
         ground.submit(400, shard_size=16)
         for _ in range(8):
@@ -54,7 +50,7 @@ def test_commits_without_an_answer(ground: Ground) -> None:
 def test_stores_without_an_answer(ground: Ground) -> None:
     """A worker loses the database as often as it stores one and the same batch: nobody has died."""
     ground.mill.dispatcher()
-    with _proxy(ground) as proxy:
+    with servers.postgres_by_proxy(ground) as proxy:
         worker = ground.worker()
         ground.submit(64, shard_size=64)
         for _ in range(4):
@@ -70,7 +66,7 @@ def test_stores_without_an_answer(ground: Ground) -> None:
 def test_postgres_blackholed(ground: Ground) -> None:
     """PostgreSQL blackholed for more than two leases in mid-job, twice: all resume unaided."""
     ground.mill.dispatcher()
-    with _proxy(ground) as proxy:
+    with servers.postgres_by_proxy(ground) as proxy:
         workers = [ground.worker(name) for name in ("left", "right")]
         ground.submit(600, shard_size=16)
         for _ in range(2):
@@ -89,7 +85,7 @@ def test_postgres_blackholed(ground: Ground) -> None:
 @pytest.mark.short
 def test_submission_without_an_answer(ground: Ground) -> None:
     """A submission's COMMIT succeeds while it sees an error: its key finds the job."""
-    with _proxy(ground) as proxy:
+    with servers.postgres_by_proxy(ground) as proxy:
         submissions = {}
         for key in ("one", None):
             words = ["--idempotency-key", key] if key else []
@@ -100,9 +96,7 @@ def test_submission_without_an_answer(ground: Ground) -> None:
             ground.ledger.submitted(job_id, entries)
             submissions[key] = (job_id, entries)
     job_id, entries = submissions["one"]
-    again = ground.mill.command(
-        *SUBMIT[len(GISTMILL) :], "--idempotency-key", "one", stdin=_lines(entries)
-    )
+    again = ground.mill.command(*SUBMIT, "--idempotency-key", "one", stdin=lines(entries))
     assert again.stdout.strip() == job_id
     ground.mill.dispatcher()
     ground.worker()
@@ -110,24 +104,10 @@ def test_submission_without_an_answer(ground: Ground) -> None:
     ground.settle(waste=0)
 
 
-@contextmanager
-def _proxy(ground: Ground) -> Iterator[Proxy]:
-    """What is started in this context reaches PostgreSQL by the proxy; the dispatcher, started
-    before, and the test do not."""
-    direct = ground.mill.settings
-    assert direct.database_url
-    server, _, folder = direct.database_url.partition("?host=")
-    with Proxy(Path(folder) / ".s.PGSQL.5432") as proxy:
-        behind = server.replace("@/", f"@127.0.0.1:{proxy.port}/") + "?sslmode=disable"
-        ground.mill.settings = direct.model_copy(update={"database_url": behind})
-        yield proxy
-    ground.mill.settings = direct
-
-
 def _submit_in_vain(ground: Ground, proxy: Proxy, words: list[str], entries: list[Entry]) -> None:
     """Have the answer to its COMMIT swallowed, which is armed while it reads its input."""
     submission = subprocess.Popen(
-        [*SUBMIT, *words],
+        [*GISTMILL, *SUBMIT, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -141,12 +121,8 @@ def _submit_in_vain(ground: Ground, proxy: Proxy, words: list[str], entries: lis
     )
     ground.until(lambda: ground.look(reads), "it reads its input")
     proxy.swallow_answer_to(b"COMMIT")
-    out, err = submission.communicate(_lines(entries), timeout=PATIENCE)
+    out, err = submission.communicate(lines(entries), timeout=PATIENCE)
     assert proxy.swallowed.is_set()
     assert (submission.returncode, out) == (5, "")
     (line,) = err.splitlines()
     assert "does not answer" in line
-
-
-def _lines(entries: list[Entry]) -> str:
-    return "".join(f"{entry.text}\n" for entry in entries)

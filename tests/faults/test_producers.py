@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.commands import SUBMIT, lines
 from tests.faults.ground import Ground
 from tests.faults.ledger import Entry
 from tests.faults.producer import VARIABLE, Blow, Place
@@ -104,14 +105,13 @@ def _submit(
 ) -> subprocess.Popen[str]:
     """Start a submission from standard input, under an idempotency key."""
     given = folder / f"{name}.txt"
-    given.write_text("".join(f"{entry.text}\n" for entry in entries))
+    given.write_text(lines(entries))
     module = "tests.faults.producer" if blow else "gistmill"
-    words = ["submit", "-", "--lines", "--model", "lead-1", "--shard-size", "8", "-q"]
     names = ["--name", name, "--idempotency-key", name]
     orders = {VARIABLE: blow.model_dump_json()} if blow else {}
     with given.open() as stdin:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *words, *names],
+            [sys.executable, "-P", "-m", module, *SUBMIT, *names],
             stdin=stdin,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,15 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from time import monotonic, sleep, time
-from urllib.parse import urlsplit
 
 import pytest
 import redis
 
+from tests.faults import servers
+from tests.faults.commands import SUBMIT, lines
 from tests.faults.ground import Ground
 from tests.faults.proxy import Proxy
 from tests.mill import pool_child
@@ -90,7 +89,7 @@ def test_redis_forgets_its_connections(ground: Ground) -> None:
 @pytest.mark.parametrize("seconds", [0.05, 2.5], ids=["short-batches", "batches-beyond-the-drain"])
 def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground, seconds: float) -> None:
     """SIGTERM of workers while Redis is blackholed: the rest back at once, exit 0."""
-    with _through_proxy(ground) as proxy:
+    with servers.redis_by_proxy(ground) as proxy:
         dispatcher, *workers = _start(ground, seconds=seconds)
         _submit(ground, 64)
         ground.until(lambda: ground.begun() >= 16, "both have a batch in hand")
@@ -108,7 +107,7 @@ def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground, seconds: flo
 
 
 def _see_blackhole_survived(ground: Ground, seconds: float, end: Callable[[Proxy], None]) -> None:
-    with _through_proxy(ground) as proxy:
+    with servers.redis_by_proxy(ground) as proxy:
         processes = _start(ground)
         _submit(ground, 96)
         ground.progress(ground.dice.randint(1, 40))
@@ -191,8 +190,8 @@ def _see_each_work_again(ground: Ground, workers: list[subprocess.Popen[bytes]])
 
 def _writers(ground: Ground, since: float) -> set[int]:
     """The processes that wrote into the diary since then."""
-    lines = map(json.loads, ground.orders.diary.read_text().splitlines())
-    return {line["pid"] for line in lines if line["at"] > since}
+    written = map(json.loads, ground.orders.diary.read_text().splitlines())
+    return {line["pid"] for line in written if line["at"] > since}
 
 
 def _start(ground: Ground, *names: str, seconds: float = 0.05) -> list[subprocess.Popen[bytes]]:
@@ -232,24 +231,9 @@ def _until_taken(ground: Ground, before: int) -> None:
     ground.until(lambda: _taken(ground) > before, "a message is taken again")
 
 
-@contextmanager
-def _through_proxy(ground: Ground) -> Iterator[Proxy]:
-    """Have all processes reach Redis by a proxy, which outlives them."""
-    parts = urlsplit(ground.broker_url)
-    number = parts.query.removeprefix("virtual_host=")
-    with Proxy(Path(parts.path)) as proxy:
-        url = f"redis://:{parts.password}@127.0.0.1:{proxy.port}/{number}"
-        ground.mill.settings = ground.mill.settings.model_copy(update={"broker_url": url})
-        yield proxy
-        ground.mill.stop()
-
-
 def _submit_by_command(ground: Ground, count: int) -> None:
     entries = ground.ledger.write(count)
-    lines = "".join(f"{entry.text}\n" for entry in entries)
-    ended = ground.mill.command(
-        "submit", "--quiet", "--lines", "--model", "lead-1", "-", stdin=lines
-    )
+    ended = ground.mill.command(*SUBMIT, stdin=lines(entries))
     assert "the job is accepted" in ended.stderr
     ground.ledger.submitted(ended.stdout.strip(), entries)
 
