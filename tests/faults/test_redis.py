@@ -29,7 +29,7 @@ def test_connections_killed(ground: Ground) -> None:
         ground.progress(ground.dice.randint(1, 8))
         ground.busy()
         _kill_connections(ground)
-        _deliver_again(ground)
+        ground.deliver_again()
         ground.fault()
     _see_each_work_again(ground, processes[1:])
     ground.settle(waste=0)
@@ -210,15 +210,6 @@ def _kill_connections(ground: Ground) -> None:
     with ground.redis() as server:
         for kind in ("normal", "pubsub"):
             server.client_kill_filter(_type=kind, skipme=True)
-
-
-def _deliver_again(ground: Ground) -> None:
-    """As Redis does with messages that are not yet acknowledged. kombu does so itself only
-    where a connection ends that it reads from just then."""
-    with ground.redis() as server:
-        for kept in server.hvals("gistmill:unacked"):
-            message, _exchange, _routing_key = json.loads(kept)
-            server.rpush("gistmill:gistmill", json.dumps(message))
 
 
 def _taken(ground: Ground) -> int:
