@@ -4,7 +4,6 @@ Celery's loop, behind a gate and with short pauses. It never ends of an outage, 
 again within seconds of its end.
 """
 
-import logging
 from collections.abc import Callable
 from time import sleep
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
+from kombu.transport import redis, virtual
 
 from jobs import logs
 from worker import gate
@@ -20,6 +20,9 @@ log = logs.get("consumer")
 
 _PAUSE = 1
 _LONGEST_PAUSE = 5
+
+# Gone, and answering but refusing: read-only, or out of memory.
+_REDIS_ERRORS = redis.Transport.connection_errors + redis.Transport.channel_errors
 
 
 class Consumer(CeleryConsumer):
@@ -31,8 +34,7 @@ class Consumer(CeleryConsumer):
         def receive(message: Any) -> Any:
             if why := gate.refusal(message):
                 log.warning("a message is dropped", why=why)
-                errors = self.connection_errors  # type: ignore[attr-defined]  # it has them
-                return message.reject_log_error(logging.getLogger(__name__), errors)
+                return let_go(message, message.reject)
             return handle(message)
 
         return receive
@@ -57,3 +59,19 @@ class Consumer(CeleryConsumer):
         """Redis answers, but refuses to be written to. Celery would ask again at once."""
         log.warning("Redis refuses", error=exc, again_in=_PAUSE)
         sleep(_PAUSE)
+
+
+def let_go(message: Any, tell: Callable[[], None]) -> None:
+    """`tell` Redis that a message is done, dropped or given back; go on where it does not listen.
+
+    kombu 5.7 keeps a message that Redis could not be told of among those in hand. With a
+    prefetch of one the worker then never asks for another, and so never finds out that its
+    connection is gone. That Redis delivers the message again does no harm, nor that it does
+    not: SQL knows what is to do.
+    """
+    try:
+        tell()
+    except _REDIS_ERRORS as error:
+        log.warning("Redis does not take a message back; going on without", error=error)
+        # What kombu's own methods do after they have told Redis.
+        virtual.QoS.ack(message.channel.qos, message.delivery_tag)

@@ -10,18 +10,15 @@ from celery import Task, shared_task
 from celery.exceptions import WorkerLostError
 from celery.signals import setup_logging
 from celery.worker.request import Request as CeleryRequest
-from kombu.transport import redis, virtual
 
 from jobs import logs, messages, settings
 from jobs.errors import GistmillError
 from jobs.settings import WorkerProcess
 from worker import app, celery_words, exit_codes
+from worker.consumer import let_go
 from worker.engines import DeviceLost
 
 log = logs.get("tasks")
-
-# Gone, and answering but refusing: read-only, or out of memory.
-_REDIS_ERRORS = redis.Transport.connection_errors + redis.Transport.channel_errors
 
 
 @setup_logging.connect
@@ -35,13 +32,7 @@ def _log_as_we_do(**_: Any) -> None:
 
 class Request(CeleryRequest):
     """A message in the parent's hands, which takes it well that Redis is away or refuses when
-    it is done.
-
-    kombu 5.7 keeps a message whose acknowledgement failed among those in hand. With a
-    prefetch of one the worker then never asks for another, and so never finds out that its
-    connection is gone. That Redis delivers the message again does no harm, nor that it does
-    not: SQL knows what is to do.
-    """
+    it is done."""
 
     def acknowledge(self) -> None:
         self._let_go(self.message.ack)
@@ -50,15 +41,9 @@ class Request(CeleryRequest):
         self._let_go(partial(self.message.reject, requeue=requeue))
 
     def _let_go(self, tell: Callable[[], None]) -> None:
-        if self.acknowledged:
-            return
-        try:
-            tell()
-        except _REDIS_ERRORS as error:
-            log.warning("Redis does not take a message back; going on without", error=error)
-            # What kombu's own methods do after they have told Redis.
-            virtual.QoS.ack(self.message.channel.qos, self.message.delivery_tag)
-        self.acknowledged = True
+        if not self.acknowledged:
+            let_go(self.message, tell)
+            self.acknowledged = True
 
     def on_failure(
         self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False

@@ -17,6 +17,7 @@ from jobs.broker import Broker
 from jobs.services.places import valkey_server
 from tests.conftest import TIMINGS
 from tests.mill import eventually
+from worker.consumer import Consumer as WorkerConsumer
 from worker.tasks import Request, summarize
 
 LETS_GO = [
@@ -90,3 +91,17 @@ def test_redis_is_read_only(hand: Hand, let_go: Callable[[Request], None]) -> No
     Broker(f"redis+socket://{hand.socket}?virtual_host=0", TIMINGS).send_summarize(8)
     hand.connection.drain_events(timeout=5)
     assert not hand.channel.qos.can_consume(), "with the next one in hand"
+
+
+def test_redis_is_gone_when_a_message_is_dropped(
+    hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that is none of ours never becomes a request."""
+    consumer = WorkerConsumer.__new__(WorkerConsumer)  # without a worker around it
+    consumer.strategies, consumer.on_task_message = {}, set()
+    receive = consumer.create_task_handler()
+    del hand.request.message.headers["id"]
+    hand.stop()
+    receive(hand.request.message)
+    assert hand.channel.qos.can_consume()
+    assert "CRITICAL" not in caplog.text
