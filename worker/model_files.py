@@ -10,11 +10,12 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import JobError
+from worker.engines import DeviceLost
 from worker.generation import Kind
 
 if TYPE_CHECKING:
@@ -138,13 +139,20 @@ def read_tokenizer(folder: Path, model: str) -> "PreTrainedTokenizerFast":
 
 
 def load(folder: Path, kind: Kind, dtype: str, device: str, model: str) -> "PreTrainedModel":
-    """The model with all of its weights, on `device`, in `dtype`."""
+    """The model with all of its weights, on `device`, in `dtype`.
+
+    Raises JobError("model_unreadable"), DeviceLost, and MemoryError where memory or device are
+    too full: unlike a batch, a model has no smaller half, but a new process has a clean device.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+    from worker.engines import device_errors
+
     auto: Any = AutoModelForSeq2SeqLM if kind == "encoder-decoder" else AutoModelForCausalLM
     with reading(model, "its weights"):
-        loaded, report = auto.from_pretrained(
+        read = partial(
+            auto.from_pretrained,
             folder,
             dtype=getattr(torch, dtype),
             use_safetensors=True,
@@ -152,11 +160,12 @@ def load(folder: Path, kind: Kind, dtype: str, device: str, model: str) -> "PreT
             local_files_only=True,
             output_loading_info=True,
         )
+        loaded, report = device_errors.named(read, MemoryError)
     # The library draws missing weights at random and goes on with a warning.
     if report["missing_keys"]:
         name = min(report["missing_keys"])
         raise JobError("model_unreadable", f"{model}: its weights lack {name}")
-    placed: PreTrainedModel = loaded.to(device)
+    placed: PreTrainedModel = device_errors.named(lambda: loaded.to(device), MemoryError)
     return placed
 
 
@@ -165,7 +174,7 @@ def reading(model: str, what: str) -> Iterator[None]:
     """The libraries report a bad file with any exception, `Exception` itself among them."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, DeviceLost):
         raise
     except Exception as error:
         first = f"{error}".strip().splitlines() or [type(error).__name__]

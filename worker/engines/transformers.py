@@ -13,7 +13,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerF
 
 from jobs.parameters import Effective
 from worker import prompts
-from worker.engines import DeviceLost, Encoded, Generated, OutOfMemory
+from worker.engines import Encoded, Generated, device_errors
 from worker.generation import Kind, new_tokens
 
 
@@ -58,20 +58,9 @@ class TransformersEngine:
     ) -> list[Generated]:
         """What else the library raises over an input, the caller puts down to a document."""
         config = GenerationConfig(**{**self._special, **effective.generation})
-        trouble: OutOfMemory | DeviceLost
-        try:
-            if config.do_sample:
-                return self._sample(batch, config, seeds)
-            return self._generate(batch, config)
-        except torch.AcceleratorError as error:
-            trouble = DeviceLost(_first_line(error))
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            trouble = OutOfMemory(_first_line(error))
-        # Raised here it has no context: torch's own error, by its traceback, would keep every
-        # tensor of the batch, and with them the memory that is to be free again.
-        raise trouble
+        if config.do_sample:
+            return device_errors.named(lambda: self._sample(batch, config, seeds))
+        return device_errors.named(lambda: self._generate(batch, config))
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:
         ids = [each.ids for each in generated]
@@ -154,12 +143,3 @@ def _as_list(ids: int | list[int] | None) -> list[int]:
     if ids is None:
         return []
     return ids if isinstance(ids, list) else [ids]
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """The allocator of CPU memory has no error of its own, only this message."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
