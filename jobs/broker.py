@@ -9,18 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from jobs import exposure, messages
-from jobs.errors import BrokerUnreachable, UsageError
+from jobs import broker_url, exposure, messages
+from jobs.errors import BrokerUnreachable
 from jobs.settings import Timings
 
-_SCHEMES = ("redis", "rediss", "redis+socket")
 _SOCKET_SECONDS = 10
 _CONNECT_SECONDS = 5
 # Until a connection that went silent is given up; kombu's own 25 s make it 50.
@@ -31,7 +30,7 @@ _CHILD_START_SECONDS = 600
 
 def make_app(url: str, timings: Timings, *, include: Sequence[str] = ()) -> Celery:
     """Raises UsageError for what is not the URL of a Redis."""
-    _check(url)
+    broker_url.check(url)
     url, tls = with_tls(url)
     app = Celery("gistmill", broker=url, include=list(include), set_as_current=bool(include))
     app.conf.update(
@@ -141,26 +140,6 @@ class Broker:
                 ignore_result=True,
                 retry=False,
             )
-
-
-def _check(url: str) -> None:
-    """Its value is never said: a password may stand in it."""
-    if not all(map(_is_known, url.split(";"))):
-        raise UsageError(
-            "broker_url is not a URL of Redis; write redis://:password@host:6379/0 or rediss://, "
-            "with / # @ in the password percent-encoded (`gistmill config` shows where it stands)"
-        )
-
-
-def _is_known(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in _SCHEMES and (parts.port is None or parts.port > 0)
-        # kombu would take it for an option of the connection that it has already.
-        known &= "password" not in parse_qs(parts.query)
-    except ValueError:
-        known = False
-    return known
 
 
 def with_tls(url: str) -> tuple[str, dict[str, Any] | None]:

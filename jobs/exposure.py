@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
+from jobs import broker_url
 from jobs.errors import UsageError
 from jobs.settings import Settings
 
@@ -34,7 +35,10 @@ class Exposure:
 
 
 def check(settings: Settings) -> None:
-    """Raises UsageError for the first of `found`."""
+    """Raises UsageError for the first of `found`, and for a URL that names another server to
+    kombu than it does here, whatever the settings allow."""
+    if settings.broker_url:
+        broker_url.check(settings.broker_url)
     for each in found(settings):
         raise UsageError(str(each))
 
@@ -42,15 +46,15 @@ def check(settings: Settings) -> None:
 def found(settings: Settings) -> Iterator[Exposure]:
     """At most one for each URL, and none where the settings allow them; what is no URL at
     all is for others to say."""
-    database_url, broker_url = settings.database_url, settings.broker_url
+    database, broker = settings.database_url, settings.broker_url
     if settings.allow_insecure:
         return
-    if database_url and (lacking := _database_lacks(database_url)):
+    if database and (lacking := _database_lacks(database)):
         mend = "write postgresql://USER:PASSWORD@HOST/NAME?sslmode=verify-full"
         yield _elsewhere("database_url", lacking, mend)
-    if broker_url and (lacking := _broker_lacks(broker_url)):
+    if broker and (lacking := _broker_lacks(broker)):
         yield _elsewhere("broker_url", lacking, "write rediss://:PASSWORD@HOST:PORT/0")
-    elif broker_url and _is_unchecked(broker_url):
+    elif broker and _is_unchecked(broker):
         says = "accepts whatever certificate the server shows"
         mend = "leave ssl_cert_reqs and ssl_check_hostname out, and name the CA: ssl_ca_certs=FILE"
         yield Exposure("broker_url", says, f"{mend}; {_UNLESS}")

@@ -80,7 +80,6 @@ def test_a_broker_that_may_be_used(url: str) -> None:
         ("redis://cache.example.org", "machine without TLS and without a password"),
         (f"redis://:{SECRET}@10.0.0.5:6379/0", "machine without TLS;"),
         ("rediss://cache.example.org", "machine without a password;"),
-        (f"redis://:p{SECRET}#@cache.example.org", "machine without TLS;"),
         (f"redis://:{SECRET}@localhost:1;redis://:{SECRET}@far:2", "machine without TLS;"),
         (f"rediss://:{SECRET}@far/0;rediss://:{SECRET}@far?ssl_cert_reqs=none", "certificate"),
         (f"rediss://:{SECRET}@far/0?ssl_cert_reqs=CERT_OPTIONAL", "whatever certificate"),
@@ -97,6 +96,28 @@ def test_a_broker_that_is_refused(url: str, says: str) -> None:
     assert SECRET not in line
     allowed = Settings(database_url=VERIFIED, broker_url=url, allow_insecure=True)
     assert services.connect(allowed).broker_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://evil#{SECRET}@localhost:6379/0",
+        f"redis://evil/{SECRET}@localhost:6379/0",
+        f"redis://evil?{SECRET}@localhost:6379/0",
+        f"redis://localhost;rediss://evil#:{SECRET}@localhost",
+        f"redis://:p{SECRET}#@cache.example.org",
+        *(f"redis://localhost?{name}={SECRET}" for name in ("hostname", "port", "userid")),
+        *(f"redis://localhost?{name}={SECRET}" for name in ("transport", "virtual_host")),
+        f"redis+socket:///run/vk.sock?hostname={SECRET}",
+    ],
+)
+@pytest.mark.parametrize("allow", [False, True])
+def test_a_broker_that_kombu_takes_for_another(url: str, allow: bool) -> None:
+    with pytest.raises(UsageError) as caught:
+        services.connect(Settings(database_url=VERIFIED, broker_url=url, allow_insecure=allow))
+    [line] = str(caught.value).splitlines()
+    assert "/ ? # @ in the password percent-encoded" in line
+    assert SECRET not in line
 
 
 def test_both_are_found() -> None:
