@@ -27,6 +27,20 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text))
 
 
+def is_root(source: str) -> bool:
+    """Whether something can lie below it: an absolute folder, or the beginning of a URL."""
+    if source.startswith("/"):
+        return True
+    root = _parsed(source)
+    return root is not None and not (root.query or root.fragment)
+
+
+def without_secrets(url: str) -> str:
+    """Without user and password, and without its query, where signed URLs have what nobody else
+    should know."""
+    return re.sub(r"(?<=//).*@|[?#].*", "…", url)
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """`sources` is the setting `allowed_sources`: folders and URLs, or None for anywhere."""
@@ -51,8 +65,7 @@ class Allowed:
         asked = _parsed(url)
         roots = [_parsed(source) for source in self.sources if is_url(source)]
         if asked is None or not any(_is_below(asked, root) for root in roots if root):
-            # Without its query, where signed URLs have what nobody else should know.
-            raise self._refusal(re.sub(r"(?<=//)[^/]*@|[?#].*", "…", url))
+            raise self._refusal(without_secrets(url))
 
     def _check_real(self, real: str, path: Path) -> None:
         if self.sources is None:
@@ -80,7 +93,8 @@ def _parsed(url: str) -> SplitResult | None:
         _ = parts.port
     except ValueError:
         return None
-    segments = _decoded(parts.path).split("/")
+    # In query and fragment too: to a store of objects they are part of the name.
+    segments = re.split("[/?#]", _decoded(url))
     tricky = " " in url or _AMBIGUOUS.search(_decoded(url)) or {"@", "%"} & {*parts.netloc}
     return None if tricky or not parts.hostname or {".", ".."} & {*segments} else parts
 

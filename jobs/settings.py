@@ -8,7 +8,6 @@ take, is for the command line to know.
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from jobs.allowed_sources import is_root, without_secrets
 from jobs.errors import UsageError
 from jobs.settings_file import SettingsFile, unknown
 
@@ -88,8 +88,11 @@ def _listed(given: Any) -> Any:
 
 def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
     for each in given or ():
-        if not (each.startswith("/") or re.match("[a-zA-Z][a-zA-Z0-9+.-]*://[^/]", each)):
-            raise ValueError(f"{each!r} is neither an absolute folder nor a URL with a host")
+        if not is_root(each):
+            raise ValueError(
+                f"{without_secrets(each)!r} is neither an absolute folder nor a URL with a host, "
+                "and without user name, query, .. and the like"
+            )
     return given
 
 
@@ -263,7 +266,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{where}: {unknown('timing', key[-1], Timings.model_fields)}"
     # A URL's value is never said: a password may stand in it.
-    got = "" if key[0].endswith("_url") else f" (got {first['input']!r})"
+    secret = key[0].endswith("_url") or "@" in repr(first["input"])
+    got = "" if secret else f" (got {first['input']!r})"
     return f"{where}: {'.'.join(key)}: {first['msg'].removeprefix('Value error, ')}{got}"
 
 

@@ -108,6 +108,9 @@ def test_a_named_file_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         ("allow_insecure = 5", "allow_insecure: Input should be a valid boolean"),
         ('allowed_sources = ["data"]', "'data' is neither an absolute folder nor a URL"),
         ('allowed_sources = ["file:///data"]', "neither an absolute folder nor a URL with a host"),
+        ('allowed_sources = ["https://me:s3c@host/"]', "'https://…host/' is neither"),
+        ('allowed_sources = ["s3://corpus/a/../b"]', "neither an absolute folder nor a URL"),
+        ('allowed_sources = ["s3://corpus/?a"]', "without user name, query, .."),
         ("home = 5", "home: Input is not a valid path"),
         ("home = \n", "is not TOML: Invalid value (at line 1"),
     ],
@@ -119,6 +122,7 @@ def test_one_line_for_a_bad_file(write: Write, text: str, says: str) -> None:
     [line] = str(caught.value).splitlines()
     assert line.startswith(str(path))
     assert says in line
+    assert "s3c" not in line
 
 
 def test_a_file_that_is_not_utf8(folder: Path) -> None:
