@@ -8,8 +8,8 @@ from collections.abc import Callable
 from time import sleep
 from typing import Any
 
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
-from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from kombu.transport import redis, virtual
 
@@ -50,7 +50,7 @@ class Consumer(CeleryConsumer):
             interval_start=_PAUSE,
             interval_step=_PAUSE,
             interval_max=_LONGEST_PAUSE,
-            callback=maybe_shutdown,
+            callback=state.maybe_shutdown,
         )
         self.first_connection_attempt = False
         return conn
@@ -67,11 +67,15 @@ def let_go(message: Any, tell: Callable[[], None]) -> None:
     kombu 5.7 keeps a message that Redis could not be told of among those in hand. With a
     prefetch of one the worker then never asks for another, and so never finds out that its
     connection is gone. That Redis delivers the message again does no harm, nor that it does
-    not: SQL knows what is to do.
+    not: SQL knows what is to do. So a worker that was asked to stop tells nobody: a Redis that
+    is silent would take the time there is.
     """
-    try:
-        tell()
-    except _REDIS_ERRORS as error:
-        log.warning("Redis does not take a message back; going on without", error=error)
-        # What kombu's own methods do after they have told Redis.
-        virtual.QoS.ack(message.channel.qos, message.delivery_tag)
+    if state.should_stop is None:
+        try:
+            tell()
+        except _REDIS_ERRORS as error:
+            log.warning("Redis does not take a message back; going on without", error=error)
+        else:
+            return
+    # What kombu's own methods do after they have told Redis.
+    virtual.QoS.ack(message.channel.qos, message.delivery_tag)

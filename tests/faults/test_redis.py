@@ -86,13 +86,13 @@ def test_redis_forgets_its_connections(ground: Ground) -> None:
 
 
 @pytest.mark.timings(slice=0.5, drain=15)
-def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground) -> None:
+@pytest.mark.parametrize("seconds", [0.05, 2.5], ids=["short batches", "batches beyond the drain"])
+def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground, seconds: float) -> None:
     """SIGTERM of workers while Redis is blackholed: the rest back at once, exit 0."""
     with servers.redis_by_proxy(ground) as proxy:
-        dispatcher, *workers = _start(ground)
+        dispatcher, *workers = _start(ground, seconds=seconds)
         _submit(ground, 64)
-        ground.progress(ground.dice.randint(1, 24))
-        ground.busy()
+        ground.until(lambda: ground.begun() >= 16, "both have a batch in hand")
         proxy.block()
         for worker in workers:
             worker.terminate()
@@ -102,7 +102,7 @@ def test_worker_asked_to_stop_while_redis_is_silent(ground: Ground) -> None:
         proxy.unblock()
         ground.fault()
         heir = ground.worker("heir")
-        ground.settle(waste=0)
+        ground.settle(waste=2 * 8)
         _see_unharmed(ground, dispatcher, heir)
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import redis
+from celery.worker import state
 from kombu import Connection, Consumer, Queue
 from kombu.exceptions import OperationalError
 
@@ -93,11 +94,21 @@ def test_redis_is_read_only(hand: Hand, let_go: Callable[[Request], None]) -> No
     assert not hand.channel.qos.can_consume(), "with the next one in hand"
 
 
+def test_who_was_asked_to_stop_tells_nobody(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent Redis would take the time there is; what is to do is sent again from SQL."""
+    monkeypatch.setattr(state, "should_stop", 0)
+    hand.request.acknowledge()
+    assert hand.request.acknowledged
+    assert hand.channel.qos.can_consume()
+    with redis.Redis(unix_socket_path=str(hand.socket)) as server:
+        assert server.hlen("gistmill:unacked") == 1
+
+
 def test_redis_is_gone_when_a_message_is_dropped(
     hand: Hand, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One that is none of ours never becomes a request."""
-    consumer = WorkerConsumer.__new__(WorkerConsumer)  # without a worker around it
+    consumer: Any = WorkerConsumer.__new__(WorkerConsumer)  # without a worker around it
     consumer.strategies, consumer.on_task_message = {}, set()
     receive = consumer.create_task_handler()
     del hand.request.message.headers["id"]
