@@ -6,13 +6,14 @@ that is lost on the way is sent again, one that is doubled does no harm.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from jobs import logs
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
-from jobs.errors import BrokerUnreachable, DatabaseUnreachable, UsageError
+from jobs.errors import BrokerUnreachable, DatabaseUnreachable, NotMigrated, UsageError
 from jobs.settings import Timings
 from jobs.store import deaths, endings, fairness, hours, locks, queueing, validations, workers
 from jobs.store.endings import Closed
@@ -36,19 +37,30 @@ class Turn:
 
 
 def run(database: Database, broker: Broker, timings: Timings, stop: threading.Event) -> None:
-    """Dispatch until `stop` is set. A database or broker that is down is waited for."""
+    """Dispatch until `stop` is set. A database or broker that is down is waited for, and so is
+    the migration of a database."""
     while not stop.wait(timings.dispatch_interval):
         try:
-            _report(fill(database, broker, timings))
-        except (DatabaseUnreachable, BrokerUnreachable) as error:
+            turn = fill(database, broker, timings, settled=_report)
+        except (DatabaseUnreachable, BrokerUnreachable, NotMigrated) as error:
             log.warning("a turn failed; trying again", error=error)
+        else:
+            if turn.validations or turn.shards:
+                sent = {"validations": len(turn.validations), "shards": len(turn.shards)}
+                log.debug("sent", **sent)
 
 
-def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
-    """One turn. Raises DatabaseUnreachable, and BrokerUnreachable once SQL is in order.
+def fill(
+    database: Database,
+    broker: Broker,
+    timings: Timings,
+    settled: Callable[[Turn], None] = lambda _: None,
+) -> Turn:
+    """One turn. Raises DatabaseUnreachable and NotMigrated, and BrokerUnreachable once SQL is in
+    order.
 
-    What is marked but not sent, because the broker went down in between, is
-    sent again after `resend_after`.
+    `settled` is called with what was done in SQL, before anything is sent. What is marked
+    but not sent, because the broker went down in between, is sent again after `resend_after`.
     """
     waiting, trouble = _queue_length(broker)
     turn = Turn()
@@ -66,6 +78,7 @@ def fill(database: Database, broker: Broker, timings: Timings) -> Turn:
         workers.forget_the_gone(tx)
         if waiting is not None:
             _choose(tx, turn, waiting, timings)
+    settled(turn)
     if trouble:
         raise trouble
     for job_id in turn.validations:
@@ -111,5 +124,3 @@ def _report(turn: Turn) -> None:
         say = log.warning if job.code else log.info
         why = {"error": job.code} if job.code else {}
         say("job is over", job=job.job_id, status=job.status, **why)
-    if turn.validations or turn.shards:
-        log.debug("sent", validations=len(turn.validations), shards=len(turn.shards))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from jobs.broker import Broker
-from jobs.database import Database
+from jobs.database import Database, Transaction
 from jobs.documents import Columns
-from jobs.errors import DatabaseUnreachable
+from jobs.errors import DatabaseUnreachable, NotMigrated
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
 from jobs.settings import Timings
@@ -132,6 +132,38 @@ def test_the_log_says_how_a_job_ended(
             running.join()
         assert found is not None
         assert found.levelname == ("WARNING" if code else "INFO")
+
+
+def test_the_log_says_it_without_redis_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a database that is to be migrated is waited for, like one that is down."""
+    request = Request(model="lead-1")
+    job_id = submit_documents(database, request, from_python([""], Columns())).job_id
+    _start(database, job_id)
+    with database.transaction() as tx:
+        shard = shards.lease_next(tx, KEY, "worker", 60)
+        assert shard is not None
+        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60, busy_seconds=1)
+    turns = iter([NotMigrated("run gistmill migrate"), None])
+    stop = threading.Event()
+    end_late = endings.end_late
+
+    def late(tx: Transaction) -> list[str]:
+        if error := next(turns):
+            raise error
+        stop.set()
+        return end_late(tx)
+
+    monkeypatch.setattr(endings, "end_late", late)
+    gone = Broker("redis://127.0.0.1:1/0", TIMINGS)
+    with caplog.at_level(logging.INFO, "gistmill.dispatch"):
+        dispatch.run(database, gone, TIMINGS, stop)
+    said = [str(each.msg) for each in caplog.records if each.name == "gistmill.dispatch"]
+    assert len(said) == 3
+    assert "gistmill migrate" in said[0]
+    assert "job is over" in said[1]
+    assert "a turn failed" in said[2]
 
 
 def test_only_who_submits_may_dawdle(database: Database) -> None:
