@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,16 +151,17 @@ def load(folder: Path, kind: Kind, dtype: str, device: str, model: str) -> "PreT
 
     auto: Any = AutoModelForSeq2SeqLM if kind == "encoder-decoder" else AutoModelForCausalLM
     with reading(model, "its weights"):
-        read = partial(
-            auto.from_pretrained,
-            folder,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
+        loaded, report = device_errors.named(
+            lambda: auto.from_pretrained(
+                folder,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            ),
+            MemoryError,
         )
-        loaded, report = device_errors.named(read, MemoryError)
     # The library draws missing weights at random and goes on with a warning.
     if report["missing_keys"]:
         name = min(report["missing_keys"])
