@@ -11,6 +11,7 @@ VALIDATE = "gistmill.validate"
 SUMMARIZE = "gistmill.summarize"
 VERSION = 1
 
+_LARGEST = 2**63 - 1
 _JOB_ID = re.compile(r"job_[a-z2-7]{12}")
 
 
@@ -29,8 +30,8 @@ def decode_validate(body: Mapping[str, Any]) -> str:
 def decode_summarize(body: Mapping[str, Any]) -> int:
     """The shard's id. Raises UsageError for a body that this version does not know."""
     identifier = _identifier(body)
-    # bool is an int to Python, but no shard has the id True.
-    if not isinstance(identifier, int) or isinstance(identifier, bool) or identifier < 1:
+    # bool is an int to Python, but no shard has the id True; SQL has no number that is larger.
+    if type(identifier) is not int or not 0 < identifier <= _LARGEST:
         raise UsageError(f"message {SUMMARIZE}: id is not a shard's: {identifier!r:.80}")
     return identifier
 
