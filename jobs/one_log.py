@@ -5,6 +5,7 @@ object of a line that is none (a crash of the interpreter, a usage error), so th
 the log can rely on its form.
 """
 
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import Any, TextIO
 from jobs import logs, settings
 from jobs.logs import Form
 
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
 _COLOURS = (36, 33, 32, 35, 34)
 
 
@@ -71,12 +73,14 @@ def _event(level: str, event: str) -> dict[str, Any]:
 
 def _print(line: str, out: TextIO) -> None:
     """Print a line; where nobody reads any more (`tee` after a Ctrl-C, a closed terminal), fall
-    silent for good, Python's own flush at its end included: children are still to be stopped."""
+    silent for good, Python's own flush at its end included: children are still to be stopped.
+    A full disk may have room again: there the line alone is lost, or comes late."""
     try:
         print(line, file=out, flush=True)
-    except OSError:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), out.fileno())
+    except OSError as error:
+        if error.errno in _NOBODY_READS:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), out.fileno())
 
 
 def _prefix(name: str, colour: int | None) -> str:

@@ -1,11 +1,14 @@
 """What the two forms of a log look like, whoever wrote the event, and what is kept out of them."""
 
+import errno
 import io
 import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import Mock
 
 import pytest
 from celery.exceptions import WorkerLostError
@@ -224,6 +227,18 @@ def test_a_childs_end_is_told_once(status: str, told: bool) -> None:
     """The pool says nothing of a regular exit: what Celery says of a task lost to one stands."""
     lost = WorkerLostError(f"Worker exited prematurely: {status} Job: 0.")
     assert celery_words.told(lost) == told
+
+
+def test_one_log_on_a_disk_that_was_full(tmp_path: Path) -> None:
+    """Once it has room again the log goes on; where nobody reads any more it does not."""
+    with (tmp_path / "log").open("w") as file:
+        for number in (errno.ENOSPC, errno.EPIPE):
+            full = Mock(wraps=file)
+            full.write.side_effect = OSError(number, "")
+            OneLog(["a"], full, "json").say("info", "lost")
+            OneLog(["a"], file, "json").say("info", errno.errorcode[number])
+    [line] = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line)["event"] == "ENOSPC"
 
 
 def test_one_log_in_json() -> None:
