@@ -67,7 +67,8 @@ def summarize(
 
     Raises UsageError for an empty text, JobError where the model or the parameters can
     not be used, TransientError for trouble with the hub, DocumentError
-    ("generation_failed", "out_of_memory") where the model refuses the text.
+    ("generation_failed", "out_of_memory") where the model refuses the text, the memory is
+    too small for it, or the device is lost.
     """
     if not text.strip():
         raise UsageError("the text is empty; give one as an argument or on standard input")
@@ -75,7 +76,7 @@ def summarize(
     engine = models.resolve_engine(resolved, engine)
     settled_dtype = models.resolve_dtype(resolved, dtype, device)
     effective = models.settle(resolved, parameters, prompt)
-    loaded = models.load(resolved, engine, settled_dtype, device)
+    loaded = _load(resolved, engine, settled_dtype, device)
     [encoded] = loaded.encode([storable(text)], effective)
     generated, summary = _generate(loaded, encoded, effective)
     return {
@@ -93,15 +94,31 @@ def summarize(
     }
 
 
+def _load(resolved: models.Resolved, engine: str, dtype: str | None, device: str) -> Engine:
+    try:
+        return models.load(resolved, engine, dtype, device)
+    except MemoryError as error:
+        message = f"the model needs more memory than is free: {error}".removesuffix(": ")
+        raise DocumentError("out_of_memory", message) from error
+    except DeviceLost as error:
+        raise _lost(error) from error
+
+
 def _generate(engine: Engine, encoded: Encoded, effective: Effective) -> tuple[Generated, str]:
     try:
         generated = engine.generate([encoded.ids], effective, [effective.seed_of(0)])
         [summary] = engine.decode(generated)
     except (OutOfMemory, MemoryError) as error:
         raise DocumentError("out_of_memory", _refused(error)) from error
-    except (DeviceLost, *MODEL_ERRORS) as error:
+    except DeviceLost as error:
+        raise _lost(error) from error
+    except MODEL_ERRORS as error:
         raise DocumentError("generation_failed", _refused(error)) from error
     return generated[0], summary
+
+
+def _lost(error: DeviceLost) -> DocumentError:
+    return DocumentError("generation_failed", f"the device is lost: {error}; try again")
 
 
 def _refused(error: Exception) -> str:

@@ -12,6 +12,7 @@ from jobs.errors import DocumentError, JobError, UsageError
 from jobs.parameters import Parameters
 from tests.models import documents, tiny_bart
 from worker import models, text
+from worker.engines import DeviceLost
 from worker.engines.lead import LeadEngine
 
 
@@ -146,6 +147,32 @@ def test_a_text_that_the_model_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     error = run("x", "--model", "lead-1").exception
     assert isinstance(error, DocumentError)
     assert str(error) == "the model refuses the text: RuntimeError: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "code", "says"),
+    [
+        (
+            LeadEngine,
+            DeviceLost("CUDA error"),
+            "generation_failed",
+            "the device is lost: CUDA error",
+        ),
+        (models, DeviceLost("CUDA error"), "generation_failed", "the device is lost: CUDA error"),
+        (models, MemoryError(), "out_of_memory", "the model needs more memory than is free"),
+    ],
+)
+def test_it_is_not_the_text(
+    where: Any, error: Exception, code: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, "load" if where is models else "generate", fail)
+    told = run("x", "--model", "lead-1").exception
+    assert isinstance(told, DocumentError)
+    assert told.code == code
+    assert str(told).startswith(says)
 
 
 def _generate(fields: dict[str, Any]) -> list[str]:
