@@ -128,9 +128,7 @@ class Ground:
 
     def stored(self) -> int:
         """Rows that all jobs have so far."""
-        with self.sql() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM summaries").fetchone() or (0,)
-        return int(count)
+        return int(self.look("SELECT count(*) FROM summaries"))
 
     def progress(self, rows: int = 1) -> None:
         """Wait until so many rows more are stored."""
@@ -218,8 +216,9 @@ class Ground:
         return self.mill.settings.timings.lease
 
     def sql(self) -> psycopg.Connection[Any]:
-        """A connection of the test's own, to be used as a context."""
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        """A connection of the test's own, to be used as a context; waits for a server that was
+        killed and comes back."""
+        return eventually(self._connected, "PostgreSQL answers")
 
     def redis(self) -> redis.Redis:
         """A connection of the test's own, to be used as a context."""
@@ -228,22 +227,35 @@ class Ground:
         return redis.Redis(unix_socket_path=parts.path, password=parts.password, db=number)
 
     def look(self, query: str, *parameters: Any) -> Any:
-        """The one value that `query` gives."""
-        with self.sql() as connection:
-            (value,) = connection.execute(query.encode(), parameters).fetchone() or (None,)
+        """The one value that `query` gives; asks again where the server ends the connection."""
+
+        def ask() -> tuple[Any, ...] | None:
+            try:
+                with self.sql() as connection:
+                    return connection.execute(query.encode(), parameters).fetchone() or (None,)
+            except psycopg.OperationalError:
+                return None
+
+        (value,) = eventually(ask, "PostgreSQL answers")
         return value
 
     def until(self, look: Callable[[], Any], what: str, patience: float = 60) -> Any:
         return eventually(look, what, patience)
 
-    def _in_hand(self) -> list[tuple[str, int, int]]:
+    def _connected(self) -> psycopg.Connection[Any] | None:
         try:
-            with self.sql() as connection:
-                return connection.execute(
-                    "SELECT job_id, start, stop FROM shards WHERE state = 'running'"
-                ).fetchall()
-        except psycopg.OperationalError:  # it is down
+            return psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+        except psycopg.OperationalError:
+            return None
+
+    def _in_hand(self) -> list[tuple[str, int, int]]:
+        connection = self._connected()
+        if connection is None:  # the server is down
             return []
+        with connection:
+            return connection.execute(
+                "SELECT job_id, start, stop FROM shards WHERE state = 'running'"
+            ).fetchall()
 
     def _recovered(self, connection: psycopg.Connection[Any], fault: Fault) -> list[float]:
         """Seconds until each part of the work went on; what was stored to its end already is not
@@ -256,10 +268,7 @@ class Ground:
 
     def _all_over(self) -> bool:
         over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed', 'cancelled')"
-        try:
-            return bool(self.look(over) == len(self.ledger.job_ids))
-        except psycopg.OperationalError:  # the server was killed, and comes back
-            return False
+        return bool(self.look(over) == len(self.ledger.job_ids))
 
     def _never_generated(self) -> list[str]:
         """Documents that have a summary though the engine under test, if there was one, never
