@@ -35,7 +35,7 @@ PATIENCE = 60.0
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+def eventually(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
     """What `look` returns as soon as that is true."""
     ends = time.monotonic() + patience
     while not (seen := look()):

@@ -25,7 +25,6 @@ def test_a_document_that_loses_the_device(ground: Ground) -> None:
     _only_the_guilty_fail(ground, "device", deaths=1 + _ALONE)
 
 
-@pytest.mark.short
 @pytest.mark.parametrize("breakage", ["memory", "refuse"])
 def test_a_document_that_raises(ground: Ground, breakage: Breakage) -> None:
     """A document that raises MemoryError, or another error: it costs no death."""

@@ -82,7 +82,6 @@ def test_postgres_blackholed(ground: Ground) -> None:
         ground.mill.stop()
 
 
-@pytest.mark.short
 def test_submission_without_an_answer(ground: Ground) -> None:
     """A submission's COMMIT succeeds while it sees an error: its key finds the job."""
     with servers.postgres_by_proxy(ground) as proxy:

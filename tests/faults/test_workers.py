@@ -99,7 +99,6 @@ def test_model_that_loads_for_long(ground: Ground) -> None:
     assert worker.poll() is None
 
 
-@pytest.mark.short
 def test_worker_asked_to_stop(ground: Ground) -> None:
     """SIGTERM in mid-task: drained within 20 s, the rest back at once, exit 0."""
     ground.mill.dispatcher()
