@@ -139,8 +139,8 @@ class Heartbeat:
         )
 
     def _say(self, say: Callable[..., Any], event: str, **keys: Any) -> None:
-        """A context is the main thread's own, and this one has none."""
-        self._about.run(say, event, **keys)
+        """A context is the main thread's own, and these have none; two can not enter one."""
+        self._about.copy().run(say, event, **keys)
 
 
 def _again_and_again(turn: Callable[[], None], seconds: float) -> None:
