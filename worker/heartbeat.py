@@ -1,10 +1,10 @@
-"""The thread beside the work: renews the lease, and ends the process where nothing else can.
+"""The threads beside the work: one renews the lease, one ends the process where nothing else can.
 
-It has a connection of its own. It runs from the moment of leasing, model load
-included, and knows two reasons to end the process in the middle of a batch: the
-batch (or the load) passed its deadline, or the worker was asked to stop and
-`drain` seconds were not enough. In both cases nobody else could interrupt a
-model that is generating.
+They have a connection of their own, and a database that is silent keeps only the first. The
+second runs from the moment of leasing, model load included, and knows two reasons to end the
+process in the middle of a batch: the batch (or the load) passed its deadline, or the worker
+was asked to stop and `drain` seconds were not enough. In both cases nobody else could
+interrupt a model that is generating.
 """
 
 import os
