@@ -76,7 +76,8 @@ class Allowed:
 
     def _refusal(self, what: str) -> NotAllowed:
         where = ", ".join(self.sources or ()) or "nothing"
-        return NotAllowed(f"{what}: not below what allowed_sources names ({where})")
+        mend = "move it there, or widen that setting (`gistmill config` shows where it stands)"
+        return NotAllowed(f"{what}: not below what allowed_sources names ({where}); {mend}")
 
 
 def _real_path(file: IO[bytes]) -> str:

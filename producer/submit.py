@@ -169,7 +169,8 @@ def refuse_url(url: str, allowed: Allowed) -> NoReturn:
     """Raises NotAllowed, else UsageError."""
     allowed.check_url(url)
     raise UsageError(
-        "documents at a URL can not be submitted yet; pipe them: curl URL | gistmill submit -"
+        "documents at a URL can not be submitted yet; pipe them, with the same flags: "
+        "curl URL | gistmill submit - ..."
     )
 
 
