@@ -22,15 +22,8 @@ def upgrade() -> None:
         "shards",
         sa.Column("false_starts", sa.Integer(), server_default=sa.text("0"), nullable=False),
     )
-    op.add_column(
-        "shards",
-        sa.Column("vanished", sa.Integer(), server_default=sa.text("0"), nullable=False),
-    )
-    # It counted all deaths since the last progress; now those of batches, for good.
-    op.execute("UPDATE shards SET deaths = 0 WHERE state NOT IN ('done', 'cancelled')")
 
 
 def downgrade() -> None:
-    op.drop_column("shards", "vanished")
     op.drop_column("shards", "false_starts")
     op.drop_column("shards", "suspects")
