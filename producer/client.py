@@ -37,7 +37,6 @@ from producer.submit import (
     Request,
     check_priority,
     from_python,
-    refuse_url,
     submit_documents,
     submit_file,
 )
@@ -155,10 +154,6 @@ class Client:
 
     def submit_file(self, request: Request, path: Path, columns: Columns) -> "Job":
         return self._accepted(submit_file(self.database, request, path, columns, self._allowed))
-
-    def submit_url(self, request: Request, url: str) -> "Job":  # noqa: ARG002 - to come
-        """Raises NotAllowed where it lies elsewhere than it may, else UsageError."""
-        refuse_url(url, self._allowed)
 
     def submit_documents(self, request: Request, documents: Iterable[Document]) -> "Job":
         return self._accepted(submit_documents(self.database, request, documents))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from jobs import model_names
 from jobs.allowed_sources import Allowed
@@ -163,15 +163,6 @@ def submit_file(
         total = _add_shards(tx, job.id, jsonl.plan(source, request.shard_size, allowed))
         _finish(tx, job.id, total, str(path), content)
     return Accepted(job.id, new=True)
-
-
-def refuse_url(url: str, allowed: Allowed) -> NoReturn:
-    """Raises NotAllowed, else UsageError."""
-    allowed.check_url(url)
-    raise UsageError(
-        "documents at a URL can not be submitted yet; pipe them, with the same flags: "
-        "curl URL | gistmill submit - ..."
-    )
 
 
 def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import click
 
-from jobs import options
-from jobs.allowed_sources import is_url
+from jobs import options, settings
+from jobs.allowed_sources import Allowed, is_url, without_secrets
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE
@@ -60,12 +60,12 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
     columns = Columns(given["text_column"], given["id_column"], given["reference_column"])
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
+    if is_url(source):
+        _refuse_url(source)
     with output.client() as client:
         if source == "-":
             documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
             job = client.submit_documents(request, documents)
-        elif is_url(source):
-            job = client.submit_url(request, source)
         else:
             job = client.submit_file(request, Path(source), columns)
         if request.dry_run:
@@ -74,6 +74,15 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
             wait = output.interactive() and not (quiet or as_json)
         _announce(client, job, wait=wait, quiet=quiet, as_json=as_json)
         return watch.follow(client, job, quiet=quiet or as_json) if wait else 0
+
+
+def _refuse_url(url: str) -> NoReturn:
+    """Raises NotAllowed where it lies elsewhere than documents may, else UsageError."""
+    Allowed(settings.load().allowed_sources).check_url(url)
+    raise UsageError(
+        f"{without_secrets(url)}: documents at a URL can not be submitted yet; pipe them, with the "
+        "same flags: curl URL | gistmill submit - ..."
+    )
 
 
 def _request(given: dict[str, Any]) -> Request:

@@ -141,9 +141,11 @@ def test_documents_at_a_url(guarded: Mill, tmp_path: Path) -> None:
         "gistmill: https://…data.example.org/in.jsonl: not below what allowed"
     )
     careless = Mill(guarded.settings.model_copy(update={"allowed_sources": None}), tmp_path)
-    assert "can not be submitted yet; pipe them" in (
-        careless.say("submit", url, "--model", "lead-1", expect=2).stderr
+    to_come = careless.say("submit", url, "--model", "lead-1", expect=2).stderr
+    assert to_come.startswith(
+        "gistmill: https://…data.example.org/in.jsonl: documents at a URL can"
     )
+    assert "pipe them" in to_come
 
 
 def test_logs_hold_no_text_and_no_password(guarded: Mill, tmp_path: Path) -> None:
