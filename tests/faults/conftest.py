@@ -87,13 +87,10 @@ def _ground(
 def _scenario(request: pytest.FixtureRequest) -> str:
     """What its docstring says first, and what tells it from others of the same test."""
     said = str(request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
-    others = [str(value) for name, value in _parameters(request).items() if name != "seed"]
-    return f"{said} ({', '.join(others)})" if others else said
-
-
-def _parameters(request: pytest.FixtureRequest) -> dict[str, Any]:
-    called = getattr(request.node, "callspec", None)
-    return {} if called is None else called.params
+    called = request.node.callspec
+    seed, _, other = called.id.partition("-")
+    assert seed == str(called.params["seed"]), "the seed comes first"
+    return f"{said} ({other})" if other else said
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

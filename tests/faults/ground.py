@@ -239,9 +239,6 @@ class Ground:
         (value,) = eventually(ask, "PostgreSQL answers")
         return value
 
-    def until(self, look: Callable[[], Any], what: str, patience: float = 60) -> Any:
-        return eventually(look, what, patience)
-
     def _connected(self) -> psycopg.Connection[Any] | None:
         try:
             return psycopg.connect(self._url, autocommit=True, connect_timeout=5)

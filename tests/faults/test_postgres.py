@@ -118,7 +118,7 @@ def _submit_in_vain(ground: Ground, proxy: Proxy, words: list[str], entries: lis
         "AND application_name = 'gistmill' AND state = 'idle in transaction' "
         "AND query LIKE 'INSERT INTO jobs%%'"
     )
-    ground.until(lambda: ground.look(reads), "it reads its input")
+    eventually(lambda: ground.look(reads), "it reads its input")
     proxy.swallow_answer_to(b"COMMIT")
     out, err = submission.communicate(lines(entries), timeout=PATIENCE)
     assert proxy.swallowed.is_set()

@@ -14,7 +14,7 @@ from tests.faults.commands import SUBMIT, lines
 from tests.faults.ground import Ground
 from tests.faults.ledger import Entry
 from tests.faults.producer import VARIABLE, Blow, Place
-from tests.mill import PATIENCE
+from tests.mill import PATIENCE, eventually
 
 
 @pytest.mark.short
@@ -49,7 +49,7 @@ def test_submission_killed_while_it_sends(ground: Ground, tmp_path: Path) -> Non
     ground.worker()
     ground.submit(300, shard_size=8)
     running = "SELECT count(*) FROM jobs WHERE status = 'in_progress'"
-    ground.until(lambda: ground.look(running) == 1, "it is validated")
+    eventually(lambda: ground.look(running) == 1, "it is validated")
     for name in ("one", "two", "three"):
         entries = ground.ledger.write(ground.dice.randint(1, 40))
         after = ground.dice.randint(1, 3)

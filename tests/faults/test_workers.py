@@ -9,7 +9,7 @@ from jobs import messages
 from jobs.broker import make_app
 from jobs.states import SHARD_LEASABLE
 from tests.faults.ground import Ground
-from tests.mill import pool_child
+from tests.mill import eventually, pool_child
 
 
 @pytest.mark.short
@@ -80,11 +80,11 @@ def test_worker_stopped_for_longer_than_its_lease(ground: Ground) -> None:
         os.kill(pid, signal.SIGSTOP)
     ground.fault()
     ground.worker("heir")
-    ground.until(lambda: ground.stored() == 48, "the heir has done it all")
+    eventually(lambda: ground.stored() == 48, "the heir has done it all")
     for pid in (child, stale.pid):
         os.kill(pid, signal.SIGCONT)
     log = ground.mill.log("stale")
-    ground.until(lambda: "the batch is dropped" in log.read_text(), "it has tried to store")
+    eventually(lambda: "the batch is dropped" in log.read_text(), "it has tried to store")
     ground.settle(waste=16)
 
 
@@ -134,7 +134,7 @@ def test_two_versions_side_by_side(ground: Ground) -> None:
     log = ground.mill.log("newer")
     ground.worker("newer", speaks=2)
     ground.submit(64, shard_size=8)
-    ground.until(lambda: "not of version" in log.read_text(), "a message is dropped")
+    eventually(lambda: "not of version" in log.read_text(), "a message is dropped")
     ground.fault()
     ground.worker("older")
     ground.settle(waste=0)
@@ -157,4 +157,4 @@ def test_a_task_that_nobody_knows(ground: Ground) -> None:
 
 def _until_attempt(ground: Ground, number: int) -> None:
     query = "SELECT max(attempt) FROM shards WHERE state = 'running'"
-    ground.until(lambda: ground.look(query) == number, f"attempt {number}")
+    eventually(lambda: ground.look(query) == number, f"attempt {number}")
