@@ -28,6 +28,8 @@ from tests.mill import Mill, eventually, pool_child
 
 # Beyond the lease, until work must be taken up again.
 RECOVERY = 15.0
+# PostgreSQL leaves who is stopped in the middle of a transaction so long with it.
+HELD = 30.0
 
 
 @dataclass
@@ -93,7 +95,11 @@ class Ground:
     # --- submitting and working
 
     def worker(
-        self, name: str = "worker", batch_deadline: float = 600, **orders: Any
+        self,
+        name: str = "worker",
+        batch_deadline: float = 600,
+        module: str = "tests.faults.worker",
+        **orders: Any,
     ) -> subprocess.Popen[bytes]:
         """Start a worker with the engine under test; `orders` are `Orders`' fields."""
         told = self._orders.model_copy(update=orders)
@@ -102,8 +108,7 @@ class Ground:
             VARIABLE: told.model_dump_json(),
             "GISTMILL_TIMINGS": timings.model_dump_json(),
         }
-        words = ("worker", "--device", "cpu")
-        return self.mill.start(name, *words, module="tests.faults.worker", **variables)
+        return self.mill.start(name, "worker", "--device", "cpu", module=module, **variables)
 
     def submit(
         self,

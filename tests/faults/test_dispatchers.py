@@ -1,4 +1,4 @@
-"""Who is stopped with a transaction open, dispatcher or worker; two shards that finish together."""
+"""Dispatchers that are stopped, with a transaction open or not; two shards that finish together."""
 
 import os
 import signal
@@ -14,16 +14,13 @@ from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.store import shards, validations
 from producer import dispatch
-from tests.faults.engine import VARIABLE as ORDERS
 from tests.faults.engine import first_sentence
-from tests.faults.ground import RECOVERY, Ground
+from tests.faults.ground import HELD, RECOVERY, Ground
 from tests.faults.producer import VARIABLE, Blow, Place
 from tests.faults.racing import Wakeups
 from tests.mill import eventually
 
 KEY = ModelKey("lead-1", "1", "lead", None)
-# A dispatcher that is stopped while it holds its transaction keeps it for so long.
-HELD = 30.0
 
 
 @pytest.mark.timeout(300)
@@ -61,23 +58,6 @@ def test_dispatcher_stopped_again_and_again(ground: Ground) -> None:
         os.kill(sleeper.pid, signal.SIGCONT)
     ground.settle(waste=0, recovery=HELD + ground.lease + RECOVERY)
     assert sleeper.poll() is None
-
-
-@pytest.mark.timeout(300)
-def test_worker_stopped_in_a_store(ground: Ground, tmp_path: Path) -> None:
-    """SIGSTOP of a worker in the middle of a store, which holds what every other store needs."""
-    mark = tmp_path / "stopped-in-store"
-    variables = {ORDERS: ground.orders.model_dump_json()}
-    words = ("worker", "--device", "cpu")
-    ground.mill.dispatcher()
-    ground.mill.start("stopping", *words, module="tests.faults.stopping", **variables)
-    ground.submit(200, shard_size=16)
-    eventually(mark.exists, "it stops")
-    ground.fault()
-    ground.worker()
-    ground.progress(100)
-    os.kill(int(mark.read_text()), signal.SIGCONT)
-    ground.settle(waste=2 * 8, recovery=HELD + ground.lease + RECOVERY)
 
 
 def test_last_shards_finishing_together(ground: Ground) -> None:

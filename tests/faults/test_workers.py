@@ -2,13 +2,14 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from jobs import messages
 from jobs.broker import make_app
 from jobs.states import SHARD_LEASABLE
-from tests.faults.ground import Ground
+from tests.faults.ground import HELD, RECOVERY, Ground
 from tests.mill import eventually, pool_child
 
 
@@ -86,6 +87,21 @@ def test_worker_stopped_for_longer_than_its_lease(ground: Ground) -> None:
     log = ground.mill.log("stale")
     eventually(lambda: "the batch is dropped" in log.read_text(), "it has tried to store")
     ground.settle(waste=16)
+
+
+@pytest.mark.timeout(300)
+def test_worker_stopped_in_a_store(ground: Ground, tmp_path: Path) -> None:
+    """SIGSTOP of a worker in the middle of a store, which holds what every other store needs."""
+    mark = tmp_path / "stopped-in-store"
+    ground.mill.dispatcher()
+    ground.worker("stopping", module="tests.faults.stopping")
+    ground.submit(200, shard_size=16)
+    eventually(mark.exists, "it stops")
+    ground.fault()
+    ground.worker()
+    ground.progress(100)
+    os.kill(int(mark.read_text()), signal.SIGCONT)
+    ground.settle(waste=2 * 8, recovery=HELD + ground.lease + RECOVERY)
 
 
 def test_model_that_loads_for_long(ground: Ground) -> None:
