@@ -1,5 +1,6 @@
 """A job and a shard as a worker sees them, read from SQL in one piece."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -83,6 +84,8 @@ class Shard:
     deaths: int
     false_starts: int
     vanished: int
+    alone: bool
+    """Whether it is done by itself, because a worker died with it in hand."""
     suspects: dict[int, int]
     """Documents that run last and alone, and how often a worker died of each one alone."""
     tries: int
@@ -106,6 +109,34 @@ class Row:
     error_code: str | None
     error_message: str | None
     reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a shard took, in sums that are added to those it has; of a batch that it shared with
+    other shards its share by documents."""
+
+    busy_seconds: float = 0.0
+    """Waiting and generating, with what halving a batch cost."""
+    generating_seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    """In which the engine had nothing to do."""
+    batches: float = 0.0
+    batch_fill: float = 0.0
+    """Of each batch the share that it filled of what bounds it."""
+    batched_tokens: int = 0
+    """Input tokens that went through the model, padding included."""
+    padding_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Rows of one shard, to be stored together; with `done` they are its last."""
+
+    shard: Shard
+    rows: Sequence[Row]
+    done: bool = False
+    work: Work = Work()
 
 
 @dataclass(frozen=True, slots=True)

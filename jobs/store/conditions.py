@@ -12,6 +12,8 @@ from jobs.tables import fair_shares, jobs, shards
 
 NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
 
+NOTHING_IN_HAND: dict[str, Any] = {"next_batch": [], "batch_size": 0}
+
 
 def has_error() -> ColumnElement[bool]:
     return jobs.c.error.is_not(None)

@@ -29,7 +29,14 @@ from jobs.states import (
     ShardState,
 )
 from jobs.store import clock, fairness
-from jobs.store.conditions import NO_LEASE, dispatch_order, due, has_error, workable
+from jobs.store.conditions import (
+    NO_LEASE,
+    NOTHING_IN_HAND,
+    dispatch_order,
+    due,
+    has_error,
+    workable,
+)
 from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
 
 # Whoever takes it up again begins anew: what it died of may be mended.
@@ -42,7 +49,8 @@ _AGAIN: dict[str, Any] = {
     "suspects": {},
     "tries": 0,
     "next_attempt_at": None,
-    "next_batch": [],
+    "alone": False,
+    **NOTHING_IN_HAND,
 }
 
 

@@ -4,11 +4,14 @@ A lease is a right to a shard until `leased_until` by the database's clock. Its
 `attempt` is the fencing token: whoever holds an older one changes no row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Text,
     and_,
@@ -18,12 +21,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy import Row as SqlRow
 
 from jobs.database import Transaction
-from jobs.job import ModelKey, Row, Shard
+from jobs.job import ModelKey, Portion, Shard
 from jobs.parameters import Effective
 from jobs.states import (
     SHARD_IS_CANCELLED,
@@ -37,6 +41,7 @@ from jobs.states import (
 from jobs.store import clock, deaths, fairness, notes, summaries
 from jobs.store.conditions import (
     NO_LEASE,
+    NOTHING_IN_HAND,
     dispatch_order,
     due,
     has_error,
@@ -45,32 +50,46 @@ from jobs.store.conditions import (
 )
 from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
 
+# Whoever leases locks so many rows for a moment, and others find them locked.
+_MOST_AT_ONCE = 64
+
 # --- leasing
 
 
 def lease(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard | None:
     """The shard that a message names; None where somebody else has it or it is over."""
-    return _lease(tx, worker, seconds, shards.c.id == shard_id)
-
-
-def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
-    """Any shard that the model at hand can do, in dispatch order."""
-    return _lease(tx, worker, seconds, has_model(key))
+    return next(iter(_lease(tx, worker, seconds, shards.c.id == shard_id)), None)
 
 
 def lease_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
     """A shard that this worker's own dead child had in hand."""
     mine = and_(shards.c.state == ShardState.RUNNING, shards.c.leased_by == worker)
-    return _lease(tx, worker, seconds, mine)
+    return next(iter(_lease(tx, worker, seconds, mine)), None)
 
 
-def renew(tx: Transaction, shard: Shard, seconds: float) -> bool:
-    """Hold on to the lease; False where it has been lost."""
-    return bool(
-        tx.execute(
-            update(shards).where(_mine(shard)).values(leased_until=clock.after(seconds))
-        ).rowcount
-    )
+def lease_more(
+    tx: Transaction,
+    key: ModelKey,
+    worker: str,
+    seconds: float,
+    *,
+    documents: int = 1,
+    in_hand: Sequence[int] = (),
+) -> list[Shard]:
+    """The next shards that the model at hand can do, in dispatch order: as many as it takes to
+    have that many documents, but few of those there are.
+
+    `in_hand` are the shards that the worker has already: they are not leased again, and while
+    there are some, a death need not be one over what is leased here.
+    """
+    which = and_(has_model(key), shards.c.id.not_in(in_hand))
+    return _lease(tx, worker, seconds, which, documents=documents, beside=bool(in_hand))
+
+
+def renew(tx: Transaction, held: Sequence[Shard], seconds: float) -> set[int]:
+    """Hold on to leases; returns the ids of those that are not lost."""
+    held_on = update(shards).where(_mine(held)).values(leased_until=clock.after(seconds))
+    return set(tx.execute(held_on.returning(shards.c.id)).scalars())
 
 
 def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
@@ -88,31 +107,40 @@ def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
 
 
 def _lease(
-    tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
-) -> Shard | None:
+    tx: Transaction,
+    worker: str,
+    seconds: float,
+    which: ColumnElement[bool],
+    *,
+    documents: int = 1,
+    beside: bool = False,
+) -> list[Shard]:
     waiting = and_(shards.c.state.in_(SHARD_LEASABLE), due())
     orphaned = and_(
         shards.c.state == ShardState.RUNNING,
         or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
     )
     free = (
-        select(shards.c.id, shards.c.state)
+        select(shards.c.id, shards.c.state, (shards.c.stop - shards.c.start).label("documents"))
         .join(jobs)
         .outerjoin(fair_shares, fairness.of_job())
         .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
         .order_by(*dispatch_order())
-        .limit(1)
+        # Of small shards it takes many; those that are locked here and not leased are others'
+        # again at once.
+        .limit(min(documents, _MOST_AT_ONCE))
         .with_for_update(of=shards, skip_locked=True)
     )
-    found = tx.execute(free).one_or_none()
-    if found is None:
-        return None
-    if found.state == ShardState.RUNNING:
-        deaths.count(tx, [found.id], seconds, heir=worker)
+    found = _enough(tx.execute(free), documents)
+    if not found:
+        return []
+    orphans = [row.id for row in found if row.state == ShardState.RUNNING]
+    if orphans:
+        deaths.count(tx, orphans, seconds, heir=worker)
     leased = tx.execute(
         update(shards)
         .where(
-            shards.c.id == found.id,
+            shards.c.id.in_([row.id for row in found]),
             shards.c.job_id == jobs.c.id,
             shards.c.state.in_(SHARD_RUNS.sources),
         )
@@ -122,6 +150,7 @@ def _lease(
             leased_by=worker,
             leased_until=clock.after(seconds),
             queued_at=None,
+            batch_size=int(beside),
             started_at=func.coalesce(shards.c.started_at, clock.now()),
         )
         .returning(
@@ -134,8 +163,20 @@ def _lease(
             jobs.c.parameters,
             jobs.c.fair_group,
         )
-    ).one()
-    return _shard(leased)
+    )
+    by_id = {row.id: _shard(row) for row in leased}
+    return [by_id[row.id] for row in found]
+
+
+def _enough(rows: Iterable[SqlRow[Any]], documents: int) -> list[SqlRow[Any]]:
+    """The first of them that have so many documents together."""
+    found = []
+    for row in rows:
+        if documents <= 0:
+            break
+        found.append(row)
+        documents -= row.documents
+    return found
 
 
 def _shard(row: SqlRow[Any]) -> Shard:
@@ -150,6 +191,7 @@ def _shard(row: SqlRow[Any]) -> Shard:
         deaths=row.deaths,
         false_starts=row.false_starts,
         vanished=row.vanished,
+        alone=row.alone,
         suspects={int(index): alone for index, alone in row.suspects.items()},
         tries=row.tries,
         source=row.source,
@@ -162,85 +204,110 @@ def _shard(row: SqlRow[Any]) -> Shard:
 # --- working
 
 
-def store(
-    tx: Transaction,
-    shard: Shard,
-    rows: Sequence[Row],
-    next_batch: Iterable[int],
-    *,
-    done: bool,
-    lease_seconds: float,
-    busy_seconds: float,
-) -> bool:
-    """Store one batch's rows and write down the next; `done` closes the shard.
+def announce(
+    tx: Transaction, held: Sequence[Shard], batch: Mapping[int, Sequence[int]], seconds: float
+) -> set[int]:
+    """Write down the batch that is begun next: by shard the documents, none for one that is
+    only held meanwhile.
 
-    `busy_seconds` is what they took since the lease or the last store. The fence
-    comes first: False, and nothing is stored, where the lease has been lost. Counts
-    grow by what was actually inserted.
+    The fence comes first. Returns the ids of the shards whose leases are not lost, and whose
+    jobs go on; of the others nothing is written down.
     """
-    mine = tx.execute(select(shards.c.id).where(_mine(shard)).with_for_update()).one_or_none()
-    if mine is None:
-        return False
-    in_hand = list(next_batch)
+    mine = select(shards.c.id).join(jobs).where(_mine(held), workable())
+    locked = mine.order_by(shards.c.id).with_for_update(of=shards)
+    going_on = set(tx.execute(locked).scalars())
+    size = sum(len(indexes) for shard_id, indexes in batch.items() if shard_id in going_on)
+    for shard_id in sorted(going_on):
+        indexes = list(batch.get(shard_id, ()))
+        begun = {"false_starts": 0, "vanished": 0} if indexes else {}
+        tx.execute(
+            update(shards)
+            .where(shards.c.id == shard_id)
+            .values(next_batch=indexes, batch_size=size, leased_until=clock.after(seconds), **begun)
+        )
+    return going_on
+
+
+def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[int]:
+    """Store rows, and close the shards whose last rows they are.
+
+    The fence comes first. Returns the ids of the shards whose leases are not lost; of the
+    others nothing is stored. Counts grow by what was actually inserted.
+    """
+    mine = _mine([portion.shard for portion in portions])
+    locked = select(shards.c.id).where(mine).order_by(shards.c.id).with_for_update()
+    ours = set(tx.execute(locked).scalars())
+    served: Counter[str] = Counter()
+    for portion in portions:
+        if portion.shard.id in ours:
+            served[portion.shard.fair_group] += _store(tx, portion, seconds)
+    # The last locks, and in one order: they are shared with all who serve the same groups.
+    for group, tokens in sorted(served.items()):
+        if tokens:
+            fairness.charge(tx, group, tokens)
+    return ours
+
+
+def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
+    """Returns how many tokens its job was served."""
+    shard, rows, work = portion.shard, portion.rows, portion.work
     stored = summaries.add(tx, shard.job_id, rows)
     failed = sum(row.error_code is not None for row in stored)
     read = sum(row.input_tokens for row in stored)
     written = sum(row.output_tokens for row in stored)
+    over = [row.index for row in rows]
     progress: dict[str, Any] = {
         "completed": shards.c.completed + len(stored) - failed,
         "failed": shards.c.failed + failed,
         "input_tokens": shards.c.input_tokens + read,
         "output_tokens": shards.c.output_tokens + written,
-        "busy_seconds": shards.c.busy_seconds + busy_seconds,
-        "suspects": shards.c.suspects.op("-")(cast([str(row.index) for row in rows], ARRAY(Text))),
-        "next_batch": in_hand,
-        "leased_until": clock.after(lease_seconds),
+        **{name: shards.c[name] + done for name, done in asdict(work).items()},
+        "suspects": shards.c.suspects.op("-")(cast([str(index) for index in over], ARRAY(Text))),
+        "next_batch": _without(over),
+        "leased_until": clock.after(seconds),
     }
     if stored:
         progress |= {"tries": 0}
-    if in_hand:
-        progress |= {"false_starts": 0, "vanished": 0}
-    if done:
-        progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now(), **NO_LEASE}
+    if portion.done:
+        progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now()}
+        progress |= {**NO_LEASE, **NOTHING_IN_HAND}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
     if stored:
         notes.clear(tx, shard.job_id)
-    # The last lock: it is shared with all who serve the same group.
-    if read + written:
-        fairness.charge(tx, shard.fair_group, read + written)
-    return True
+    return read + written
 
 
-def job_goes_on(tx: Transaction, job_id: str) -> bool:
-    """Whether a worker should go on with the job: in progress, not failed, its window open."""
-    goes_on = select(jobs.c.id).where(jobs.c.id == job_id, workable())
-    return tx.execute(goes_on).one_or_none() is not None
+def _without(over: Sequence[int]) -> ColumnElement[Any]:
+    """The batch at hand without documents that are over: nobody dies of those any more."""
+    index = func.unnest(shards.c.next_batch).column_valued("index")
+    left = select(index).correlate(shards).where(index.not_in(over))
+    return func.array(left.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-def hand_back(tx: Transaction, shard: Shard) -> bool:
-    """Return a lease unharmed: the shard ends with its job, or waits for the next worker."""
+def hand_back(tx: Transaction, held: Sequence[Shard]) -> int:
+    """Return leases unharmed: a shard ends with its job, or waits for the next worker.
+
+    Returns how many there were still.
+    """
     over = select(jobs.c.id).where(
-        jobs.c.id == shard.job_id,
+        jobs.c.id == shards.c.job_id,
         or_(has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
     )
     state = case((exists(over), SHARD_IS_CANCELLED.target.value), else_=SHARD_RETURNS.target.value)
-    return bool(
-        tx.execute(
-            update(shards).where(_mine(shard)).values(state=state, next_batch=[], **NO_LEASE)
-        ).rowcount
-    )
+    returned = update(shards).where(_mine(held))
+    return tx.execute(returned.values(state=state, **NOTHING_IN_HAND, **NO_LEASE)).rowcount
 
 
 def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message: str) -> bool:
     """Return a lease after an error that may pass; not before `seconds` from now."""
     returned = tx.execute(
         update(shards)
-        .where(_mine(shard))
+        .where(_mine([shard]))
         .values(
             state=SHARD_RETURNS.target,
             tries=shards.c.tries + 1,
             next_attempt_at=clock.after(seconds),
-            next_batch=[],
+            **NOTHING_IN_HAND,
             **NO_LEASE,
         )
     ).rowcount
@@ -249,9 +316,8 @@ def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message:
     return bool(returned)
 
 
-def _mine(shard: Shard) -> ColumnElement[bool]:
+def _mine(held: Sequence[Shard]) -> ColumnElement[bool]:
+    leases = [(shard.id, shard.attempt) for shard in held]
     return and_(
-        shards.c.id == shard.id,
-        shards.c.attempt == shard.attempt,
-        shards.c.state == ShardState.RUNNING,
+        tuple_(shards.c.id, shards.c.attempt).in_(leases), shards.c.state == ShardState.RUNNING
     )

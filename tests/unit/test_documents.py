@@ -174,6 +174,7 @@ def _leased(
         deaths=0,
         false_starts=0,
         vanished=0,
+        alone=False,
         suspects={},
         tries=0,
         source=source,
