@@ -112,15 +112,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a shard took, in sums that are added to those it has; of a batch that it shared with
-    other shards its share by documents."""
+class Batching:
+    """How the model was kept busy, in sums. Of a batch that several shards share, each has its
+    share by documents."""
 
-    busy_seconds: float = 0.0
-    """Waiting and generating, with what halving a batch cost."""
     generating_seconds: float = 0.0
     waiting_seconds: float = 0.0
-    """In which the engine had nothing to do."""
+    """In which the model was loaded and had nothing to do."""
     batches: float = 0.0
     batch_fill: float = 0.0
     """Of each batch the share that it filled of what bounds it."""
@@ -136,7 +134,7 @@ class Portion:
     shard: Shard
     rows: Sequence[Row]
     done: bool = False
-    work: Work = Work()
+    batching: Batching = Batching()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def _count(name: str) -> Column[int]:
 
 
 def _batching() -> list[Column[Any]]:
-    """How the model was kept busy, in sums; see `jobs.job.Work`."""
+    """See `jobs.job.Batching`."""
     doubles = ("generating_seconds", "waiting_seconds", "batches", "batch_fill")
     return [
         *(Column(name, Double, nullable=False, server_default=text("0")) for name in doubles),

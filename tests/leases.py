@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jobs.database import Database, Transaction
 from jobs.documents import Columns
-from jobs.job import ModelKey, Portion, Row, Shard, Work
+from jobs.job import Batching, ModelKey, Portion, Row, Shard
 from jobs.parameters import Effective
 from jobs.store import shards, summaries, validations
 from producer.submit import Request, from_python, submit_documents
@@ -59,8 +59,8 @@ def stored(
     busy_seconds: float = 1,
 ) -> bool:
     """Store rows of one shard; False where the lease is lost."""
-    work = Work(busy_seconds=busy_seconds)
-    return shard.id in shards.store(tx, [Portion(shard, rows, done, work)], seconds)
+    batching = Batching(generating_seconds=busy_seconds)
+    return shard.id in shards.store(tx, [Portion(shard, rows, done, batching)], seconds)
 
 
 def die(database: Database, in_hand: Sequence[int], seconds: float = LEASE) -> Shard:

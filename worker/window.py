@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from jobs.job import ModelKey, Portion, Row, Shard, Work
+from jobs.job import Batching, ModelKey, Portion, Row, Shard
 from jobs.parameters import Effective
 from worker import batching
 from worker.engines import Engine
@@ -82,8 +82,7 @@ class Window:
             share = len(mine) / len(made)
             batched = longest * len(mine) if bounded else 0
             tokens = sum(len(item.encoded.ids) for item, _ in mine) if bounded else 0
-            work = Work(
-                busy_seconds=share * (spent.waiting + spent.generating),
+            batching = Batching(
                 generating_seconds=share * spent.generating,
                 waiting_seconds=share * spent.waiting,
                 batches=share,
@@ -93,7 +92,7 @@ class Window:
             )
             self._left[shard.id] -= len(mine)
             rows = [row for _, row in mine]
-            found.append(Portion(shard, rows, done=not self._left[shard.id], work=work))
+            found.append(Portion(shard, rows, done=not self._left[shard.id], batching=batching))
         return found
 
 

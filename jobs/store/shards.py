@@ -250,7 +250,8 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
 
 def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
     """Returns how many tokens its job was served."""
-    shard, rows, work = portion.shard, portion.rows, portion.work
+    shard, rows, batching = portion.shard, portion.rows, portion.batching
+    busy_seconds = batching.generating_seconds + batching.waiting_seconds
     stored = summaries.add(tx, shard.job_id, rows)
     failed = sum(row.error_code is not None for row in stored)
     read = sum(row.input_tokens for row in stored)
@@ -261,7 +262,8 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
         "failed": shards.c.failed + failed,
         "input_tokens": shards.c.input_tokens + read,
         "output_tokens": shards.c.output_tokens + written,
-        **{name: shards.c[name] + done for name, done in asdict(work).items()},
+        "busy_seconds": shards.c.busy_seconds + busy_seconds,
+        **{name: shards.c[name] + more for name, more in asdict(batching).items()},
         "suspects": shards.c.suspects.op("-")(cast([str(index) for index in over], ARRAY(Text))),
         "next_batch": _without(over),
         "leased_until": clock.after(seconds),
