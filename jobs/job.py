@@ -93,6 +93,7 @@ class Shard:
     key: ModelKey
     effective: Effective
     fair_group: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)

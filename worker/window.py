@@ -1,7 +1,7 @@
 """A window: the shards that are worked through together, and the batches that were planned.
 
-Small shards fill a window, and then batches, together; all of them have one model and the
-same parameters. A shard that a worker died with has a window of its own, so that what it
+Small shards fill a window, and then batches, together; all of them have one model,
+the same parameters and one priority. A shard that a worker died with has a window of its own, so that what it
 does, it does to nobody else. Knows no SQL and no threads.
 """
 
@@ -117,5 +117,6 @@ def together(taken: Sequence[Shard]) -> tuple[list[Shard], list[Shard]]:
 
 
 def _go_together(one: Shard, other: Shard) -> bool:
-    alone = one.alone or other.alone
-    return not alone and (one.key, one.effective) == (other.key, other.effective)
+    """Of another priority they would be done as late, or as early."""
+    alike = (one.key, one.effective, one.priority) == (other.key, other.effective, other.priority)
+    return alike and not one.alone and not other.alone

@@ -162,6 +162,7 @@ def _lease(
             jobs.c.dtype,
             jobs.c.parameters,
             jobs.c.fair_group,
+            jobs.c.priority,
         )
     )
     by_id = {row.id: _shard(row) for row in leased}
@@ -198,6 +199,7 @@ def _shard(row: SqlRow[Any]) -> Shard:
         key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
         effective=Effective(**row.parameters),
         fair_group=row.fair_group,
+        priority=row.priority,
     )
 
 

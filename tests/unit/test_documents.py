@@ -181,4 +181,5 @@ def _leased(
         key=ModelKey("lead-1", "1", "lead", None),
         effective=Effective(),
         fair_group="",
+        priority=0,
     )

@@ -36,6 +36,7 @@ def shard(number: int, **known: Any) -> Shard:
         "key": KEY,
         "effective": Effective(),
         "fair_group": "",
+        "priority": 0,
     }
     return Shard(**{**fields, **known})
 
@@ -64,6 +65,7 @@ def test_small_shards_of_one_kind_go_together() -> None:
         shard(2, effective=Effective(seed=1)),
         shard(2, key=replace(KEY, revision="2")),
         shard(2, alone=True),
+        shard(2, priority=1),
     ],
 )
 def test_what_is_of_another_kind_does_not(other: Shard) -> None:
