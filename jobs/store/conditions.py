@@ -37,12 +37,14 @@ def due() -> ColumnElement[bool]:
     return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
 
 
+def job_order(of: Any = None) -> tuple[ColumnElement[Any], ...]:
+    """By priority, then fairly between groups, then oldest first: of jobs and their counters, or
+    of columns that are named as theirs."""
+    tokens = fair_shares.c.tokens if of is None else of.tokens
+    columns = jobs.c if of is None else of
+    return (columns.priority.desc(), tokens, columns.created_at, columns.id)
+
+
 def dispatch_order() -> tuple[ColumnElement[Any], ...]:
-    """By priority, then fairly between groups, then oldest first."""
-    return (
-        jobs.c.priority.desc(),
-        fair_shares.c.tokens,
-        jobs.c.created_at,
-        jobs.c.id,
-        shards.c.number,
-    )
+    """As jobs come, and of each job its shards by number."""
+    return (*job_order(), shards.c.number)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    Select,
     Text,
     and_,
     case,
@@ -34,7 +35,7 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, deaths, fairness, notes, summaries
+from jobs.store import clock, deaths, fairness, notes, summaries, waiting
 from jobs.store.conditions import (
     NO_LEASE,
     dispatch_order,
@@ -50,18 +51,18 @@ from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
 
 def lease(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard | None:
     """The shard that a message names; None where somebody else has it or it is over."""
-    return _lease(tx, worker, seconds, shards.c.id == shard_id)
+    return _lease(tx, worker, seconds, _one(shards.c.id == shard_id, worker))
 
 
 def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
     """Any shard that the model at hand can do, in dispatch order."""
-    return _lease(tx, worker, seconds, has_model(key))
+    return _lease(tx, worker, seconds, waiting.in_order(has_model(key), _is_free(worker), limit=1))
 
 
 def lease_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
     """A shard that this worker's own dead child had in hand."""
     mine = and_(shards.c.state == ShardState.RUNNING, shards.c.leased_by == worker)
-    return _lease(tx, worker, seconds, mine)
+    return _lease(tx, worker, seconds, _one(mine, worker))
 
 
 def renew(tx: Transaction, shard: Shard, seconds: float) -> bool:
@@ -87,23 +88,30 @@ def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
     return bool(tx.execute(select(or_(other_shard, unvalidated))).scalar_one())
 
 
-def _lease(
-    tx: Transaction, worker: str, seconds: float, which: ColumnElement[bool]
-) -> Shard | None:
-    waiting = and_(shards.c.state.in_(SHARD_LEASABLE), due())
-    orphaned = and_(
-        shards.c.state == ShardState.RUNNING,
-        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
-    )
-    free = (
+def _one(which: ColumnElement[bool], worker: str) -> Select[Any]:
+    """The first shard of few, locked."""
+    return (
         select(shards.c.id, shards.c.state)
         .join(jobs)
         .outerjoin(fair_shares, fairness.of_job())
-        .where(which, workable(), SHARD_UNFINISHED, or_(waiting, orphaned))
+        .where(which, workable(), SHARD_UNFINISHED, _is_free(worker))
         .order_by(*dispatch_order())
         .limit(1)
         .with_for_update(of=shards, skip_locked=True)
     )
+
+
+def _is_free(worker: str) -> ColumnElement[bool]:
+    """A condition on shards: it waits, or who had it has died."""
+    waits = and_(shards.c.state.in_(SHARD_LEASABLE), due())
+    orphaned = and_(
+        shards.c.state == ShardState.RUNNING,
+        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
+    )
+    return or_(waits, orphaned)
+
+
+def _lease(tx: Transaction, worker: str, seconds: float, free: Select[Any]) -> Shard | None:
     found = tx.execute(free).one_or_none()
     if found is None:
         return None
