@@ -2,29 +2,29 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from jobs.database import Transaction
 from jobs.documents import Document
 from jobs.errors import DocumentError
+from jobs.store import given
 from jobs.tables import documents
+
+_INSERT = given.insert_of_job(documents, ("index", "id", "text", "reference", "error"))
 
 
 def add(tx: Transaction, job_id: str, batch: Sequence[Document]) -> None:
-    tx.execute(
-        insert(documents),
-        [
-            {
-                "job_id": job_id,
-                "index": document.index,
-                "id": document.id,
-                "text": document.text,
-                "reference": document.reference,
-                "error": _error(document),
-            }
-            for document in batch
-        ],
-    )
+    rows = [
+        {
+            "index": document.index,
+            "id": document.id,
+            "text": document.text,
+            "reference": document.reference,
+            "error": _error(document),
+        }
+        for document in batch
+    ]
+    tx.execute(_INSERT, {"job": job_id, "rows": rows})
 
 
 def read(tx: Transaction, job_id: str, start: int, stop: int) -> list[Document]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, and_, bindparam, column, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
 from jobs.job import Row
+from jobs.store import given
 from jobs.tables import SUMMARY_FAILED, summaries
 
 
@@ -28,16 +28,8 @@ class Failures:
 
 _FIELDS = tuple(field.name for field in fields(Row))
 
-# All rows as one value: a statement with a value for each column of each row costs four times
-# as much, most of it in putting the statement together.
-_GIVEN = (
-    func.json_to_recordset(bindparam("rows", type_=JSON))
-    .table_valued(*(column(name, summaries.c[name].type) for name in _FIELDS), name="given")
-    .render_derived(with_types=True)
-)
 _INSERT = (
-    insert(summaries)
-    .from_select(["job_id", *_FIELDS], select(bindparam("of", type_=Text), _GIVEN))
+    given.insert_of_job(summaries, _FIELDS)
     .on_conflict_do_nothing(index_elements=["job_id", "index"])
     .returning(summaries.c.index)
 )
@@ -122,7 +114,7 @@ def _insert(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
     if not rows:
         return []
     values = [{name: getattr(row, name) for name in _FIELDS} for row in rows]
-    stored = set(tx.execute(_INSERT, {"of": job_id, "rows": values}).scalars())
+    stored = set(tx.execute(_INSERT, {"job": job_id, "rows": values}).scalars())
     return [row for row in rows if row.index in stored]
 
 
