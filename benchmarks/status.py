@@ -1,6 +1,6 @@
 """How long it takes to look at a large job: its status, and the first page of its results.
 
-    python -m benchmarks.status [--rows N] [--looks N] [--commands N]
+    python -m benchmarks status [--rows N] [--looks N] [--commands N] [--quick]
 
 Fills a mill of its own with one job of so many summary rows, by SQL, all but its last
 eight shards done, and looks at it: from Python, on one client, and as a command. Then
@@ -9,17 +9,18 @@ the dispatcher closes the job, and it is looked at again.
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
-from statistics import median, quantiles
 from time import perf_counter
 
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
+from benchmarks.report import Report
 from jobs import settings
 from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
@@ -29,6 +30,7 @@ from producer.client import Job
 
 _KEY = ModelKey("lead-3", "1", "lead", None)
 _PAGE = 1000
+_QUICK = 200_000
 _WAITING = 8
 """Shards that are not done."""
 
@@ -42,12 +44,12 @@ class Look:
     seconds: list[float]
 
     @property
-    def median_ms(self) -> float:
-        return 1000 * median(self.seconds)
+    def median(self) -> float:
+        return 1000 * statistics.median(self.seconds)
 
     @property
-    def p99_ms(self) -> float:
-        return 1000 * quantiles(self.seconds, n=100, method="inclusive")[98]
+    def p99(self) -> float:
+        return 1000 * statistics.quantiles(self.seconds, n=100, method="inclusive")[98]
 
 
 def fill(mill: OwnMill, rows: int) -> Job:
@@ -147,22 +149,32 @@ def _timed(act: Callable[[], object]) -> float:
     return perf_counter() - began
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks status", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--looks", type=int, default=200)
     parser.add_argument("--commands", type=int, default=20)
-    given = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK:,} rows, few looks")
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.rows, given.looks, given.commands = min(given.rows, _QUICK), 50, 3
+    report = Report("status", "Looking at a large job", arguments)
     with own_mill() as mill:
-        began = perf_counter()
+        report.fact("PostgreSQL", mill.client.database.server_version())
         job = fill(mill, given.rows)
-        print(f"filled in {perf_counter() - began:.0f} s", flush=True)
         found = look(mill, job, given.looks, given.commands)
         close(mill, job)
         found += look(mill, job, given.looks, given.commands)
-        for each in found:
-            print(f"{each.of:20} {each.status:12} {each.median_ms:8.2f} {each.p99_ms:8.2f}")
+    report.table(
+        f"One job of {given.rows:,} rows in shards of {SHARD_SIZE}, milliseconds",
+        ["look", "the job is", "looks", "median", "p99"],
+        [[each.of, each.status, len(each.seconds), each.median, each.p99] for each in found],
+    )
+    report.data("looks", [asdict(each) for each in found])
+    report.write()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
