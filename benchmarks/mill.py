@@ -18,7 +18,7 @@ from time import monotonic, sleep
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
-from benchmarks.report import Report
+from benchmarks.report import Cell, Report
 from producer.client import Job
 
 _QUICK = 50_000
@@ -87,6 +87,11 @@ def main(arguments: Sequence[str]) -> None:
         _show_memory(report, each)
     report.data("runs", [asdict(each) for each in runs])
     report.write()
+
+
+def _line(run: Run) -> list[Cell]:
+    submitted = run.documents / run.submitting
+    return [run.workers, run.workers * run.rate, run.rate, submitted, run.database]
 
 
 def run(documents: int, workers: int, every: float) -> Run:
