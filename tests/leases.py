@@ -6,7 +6,7 @@ from jobs.database import Database, Transaction
 from jobs.documents import Columns
 from jobs.job import Batching, ModelKey, Portion, Row, Shard
 from jobs.parameters import Effective
-from jobs.store import shards, summaries, validations
+from jobs.store import leasing, shards, summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.mill import sentences
 
@@ -32,7 +32,7 @@ def started(database: Database, count: int) -> str:
 
 def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
     """The next one, where there is one."""
-    return next(iter(shards.lease_more(tx, key, worker, seconds)), None)
+    return next(iter(leasing.take_next(tx, key, worker, seconds)), None)
 
 
 def lease(database: Database, worker: str = WORKER, seconds: float = LEASE) -> Shard:

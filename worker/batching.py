@@ -54,20 +54,50 @@ def padded_tokens(batch: Sequence[int], lengths: Sequence[int]) -> int:
 def _best_rows(
     descending: Sequence[int], max_num_batched_tokens: int | None, max_num_seqs: int
 ) -> list[int]:
-    """For each start, how many rows its batch takes in the best plan from there on."""
+    """For each start, how many rows its batch takes in the best plan from there on.
+
+    Batches may end only where the fewest follow, and only starts that such a plan comes to are
+    looked at: one, where all go together.
+    """
     end = len(descending)
-    costs = [(0, 0)] * (end + 1)  # (batches, padded tokens) from here to the end
-    rows = [0] * end
+    limits = [
+        _most_rows(end - start, descending[start], max_num_batched_tokens, max_num_seqs)
+        for start in range(end)
+    ]
+    fewest = [0] * (end + 1)  # batches from here to the end
     for start in reversed(range(end)):
-        longest = descending[start]
-        limit = min(end - start, max_num_seqs)
-        if max_num_batched_tokens is not None:
-            limit = min(limit, max(1, max_num_batched_tokens // max(1, longest)))
-        costs[start], rows[start] = min(
-            ((costs[start + n][0] + 1, costs[start + n][1] + n * longest), n)
-            for n in range(1, limit + 1)
+        fewest[start] = fewest[start + limits[start]] + 1
+    choices: dict[int, list[int]] = {}
+    starts = {0}
+    for start in range(end):
+        if start in starts:
+            choices[start] = _as_few(fewest, start, limits[start])
+            starts.update(start + n for n in choices[start])
+    tokens = [0] * (end + 1)  # padded, from here to the end
+    rows = [0] * end
+    for start in sorted(choices, reverse=True):
+        tokens[start], rows[start] = min(
+            (tokens[start + n] + n * descending[start], n) for n in choices[start]
         )
     return rows
+
+
+def _most_rows(
+    left: int, longest: int, max_num_batched_tokens: int | None, max_num_seqs: int
+) -> int:
+    most = min(left, max_num_seqs)
+    if max_num_batched_tokens is None:
+        return most
+    return min(most, max(1, max_num_batched_tokens // max(1, longest)))
+
+
+def _as_few(fewest: Sequence[int], start: int, limit: int) -> list[int]:
+    """How many rows a batch from `start` may take, at most `limit`, if no plan shall have fewer
+    batches."""
+    rows = limit
+    while rows > 1 and fewest[start + rows - 1] == fewest[start] - 1:
+        rows -= 1
+    return list(range(rows, limit + 1))
 
 
 def _cut(order: list[int], rows: Sequence[int]) -> list[list[int]]:

@@ -16,7 +16,7 @@ from jobs.database import Database, Transaction
 from jobs.errors import GistmillError, JobError, TransientError
 from jobs.job import ModelKey, Portion, Shard
 from jobs.settings import Timings
-from jobs.store import endings, shards
+from jobs.store import endings, leasing, shards
 from worker.engines import DeviceLost
 
 log = logs.get("leases")
@@ -44,23 +44,24 @@ class Leases:
     def first(self, shard_id: int) -> Shard | None:
         """The shard itself; else what a dead child of this worker left behind."""
         with self._database.transaction() as tx:
-            found = shards.lease(
+            found = leasing.take(
                 tx, shard_id, self._worker, self._timings.lease
-            ) or shards.lease_orphan(tx, self._worker, self._timings.lease)
+            ) or leasing.take_orphan(tx, self._worker, self._timings.lease)
         self._add([found] if found else [])
         return found
 
-    def next(self, key: ModelKey, documents: int) -> list[Shard]:
-        """The next shards for the model of `key`, with so many documents if there are."""
-        in_hand = [shard.id for shard in self.held()]
+    def next(self, key: ModelKey, documents: int, like: Shard | None = None) -> list[Shard]:
+        """The next shards for the model of `key`, with so many documents if there are: those that
+        go together, and with `like`."""
         with self._database.transaction() as tx:
-            found = shards.lease_more(
+            found = leasing.take_next(
                 tx,
                 key,
                 self._worker,
                 self._timings.lease,
                 documents=documents,
-                in_hand=in_hand,
+                like=like,
+                held=self.held(),
             )
         self._add(found)
         return found
@@ -112,7 +113,7 @@ class Leases:
             staying = [shard for key, shard in self._held.items() if key not in self._leaving]
         if not staying:
             return True
-        renewed = shards.renew(tx, staying, self._timings.lease)
+        renewed = leasing.renew(tx, staying, self._timings.lease)
         for shard in staying:
             if shard.id not in renewed and self._lose(shard):
                 with about(shard):
@@ -156,7 +157,7 @@ class Leases:
     def hand_back(self, given_up: Sequence[Shard]) -> int:
         """Returns how many of them there were still."""
         with self._leaves(given_up), self._database.transaction() as tx:
-            return shards.hand_back(tx, given_up)
+            return leasing.hand_back(tx, given_up)
 
     def forget(self) -> None:
         """Of what is still in hand the lease runs out."""
@@ -167,14 +168,14 @@ class Leases:
 
     def hand_back_in(self, tx: Transaction) -> bool:
         """All there is, by a thread that ends the process next."""
-        return bool(shards.hand_back(tx, self.held()))
+        return bool(leasing.hand_back(tx, self.held()))
 
     def fail_job(self, shard: Shard, error: JobError) -> None:
         with about(shard):
             log.error("job fails", error=error)
         with self._leaves([shard]), self._database.transaction() as tx:
             endings.fail(tx, shard.job_id, error.code, error.message)
-            shards.hand_back(tx, [shard])
+            leasing.hand_back(tx, [shard])
 
     def try_later(self, shard: Shard, error: TransientError) -> None:
         """Or fail the job, after as many tries as there are."""
@@ -185,7 +186,7 @@ class Leases:
         with about(shard):
             log.warning("could not be done; tried again", error=error, seconds=round(pause, 1))
         with self._leaves([shard]), self._database.transaction() as tx:
-            shards.try_later(tx, shard, pause, error.code, error.message)
+            leasing.try_later(tx, shard, pause, error.code, error.message)
 
     @contextmanager
     def _leaves(self, given_up: Sequence[Shard]) -> Iterator[None]:

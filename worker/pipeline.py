@@ -18,7 +18,7 @@ from jobs.database import Database
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable
 from jobs.job import ModelKey, Portion, Shard
 from jobs.settings import Timings
-from jobs.store import shards
+from jobs.store import leasing
 from worker import outages, window
 from worker.beside import Beside
 from worker.engines import Engine
@@ -136,22 +136,17 @@ class Pipeline:
         if self._should_stop(key):
             return None
         taken = self._gather(key, [])
-        if taken and taken[0].alone:
-            self._leases.hand_back(taken)
-            return None
         return self._reader.window(self._engine(key), taken) if taken else None
 
     def _gather(self, key: ModelKey, taken: list[Shard]) -> list[Shard]:
         """`taken`, with as many more as make a window with them."""
         while not (taken and taken[0].alone):
             missing = window.DOCUMENTS - sum(shard.stop - shard.start for shard in taken)
-            more = self._leases.next(key, missing) if missing > 0 else []
+            like = taken[0] if taken else None
+            more = self._leases.next(key, missing, like) if missing > 0 else []
             if not more:
                 break
-            taken, others = window.together([*taken, *more])
-            if others:
-                self._leases.hand_back(others)
-                break
+            taken = [*taken, *more]
         return taken
 
     def _engine(self, key: ModelKey) -> Engine:
@@ -172,7 +167,7 @@ class Pipeline:
         if monotonic() < self._slice_ends:
             return False
         with self._database.transaction() as tx:
-            return shards.other_work_waits(tx, key)
+            return leasing.other_work_waits(tx, key)
 
     # --- one window
 

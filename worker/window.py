@@ -1,8 +1,8 @@
 """A window: the shards that are worked through together, and the batches that were planned.
 
-Small shards fill a window, and then batches, together; all of them have one model,
-the same parameters and one priority. A shard that a worker died with has a window of its own, so that what it
-does, it does to nobody else. Knows no SQL and no threads.
+Small shards fill a window, and then batches, together; all of them have one model, the same
+parameters and one priority. A shard that a worker died with has a window of its own, so that what
+it does, it does to nobody else. Knows no SQL and no threads.
 """
 
 from collections import Counter
@@ -105,18 +105,3 @@ def bounds(engine: Engine, effective: Effective, deaths: int) -> batching.Bounds
         max_num_seqs=max(1, seqs >> shift),
         max_num_batched_tokens=None if tokens is None else max(1, tokens >> shift),
     )
-
-
-def together(taken: Sequence[Shard]) -> tuple[list[Shard], list[Shard]]:
-    """Those that make a window with the first of them, and those that do not."""
-    first = taken[0]
-    many = 1
-    while many < len(taken) and _go_together(first, taken[many]):
-        many += 1
-    return list(taken[:many]), list(taken[many:])
-
-
-def _go_together(one: Shard, other: Shard) -> bool:
-    """Of another priority they would be done as late, or as early."""
-    alike = (one.key, one.effective, one.priority) == (other.key, other.effective, other.priority)
-    return alike and not one.alone and not other.alone

@@ -1,12 +1,13 @@
 """What several queries say in the same words: conditions on jobs and on shards, the order of
 work, and what a row holds that nobody has a lease on."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, tuple_
 
-from jobs.job import ModelKey
-from jobs.states import JobStatus
+from jobs.job import ModelKey, Shard
+from jobs.states import JobStatus, ShardState
 from jobs.store import clock, hours
 from jobs.tables import fair_shares, jobs, shards
 
@@ -39,12 +40,22 @@ def due() -> ColumnElement[bool]:
     return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
 
 
-def dispatch_order() -> tuple[ColumnElement[Any], ...]:
-    """By priority, then fairly between groups, then oldest first."""
-    return (
-        jobs.c.priority.desc(),
-        fair_shares.c.tokens,
-        jobs.c.created_at,
-        jobs.c.id,
-        shards.c.number,
+def mine(held: Sequence[Shard]) -> ColumnElement[bool]:
+    """A condition on shards: these leases on them are not lost."""
+    leases = [(shard.id, shard.attempt) for shard in held]
+    return and_(
+        tuple_(shards.c.id, shards.c.attempt).in_(leases), shards.c.state == ShardState.RUNNING
     )
+
+
+def job_order(of: Any = None) -> tuple[ColumnElement[Any], ...]:
+    """By priority, then fairly between groups, then oldest first: of jobs and their counters, or
+    of columns that are named as theirs."""
+    tokens = fair_shares.c.tokens if of is None else of.tokens
+    columns = jobs.c if of is None else of
+    return (columns.priority.desc(), tokens, columns.created_at, columns.id)
+
+
+def dispatch_order() -> tuple[ColumnElement[Any], ...]:
+    """As jobs come, and of each job its shards by number."""
+    return (*job_order(), shards.c.number)

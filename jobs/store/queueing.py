@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Select,
     Subquery,
     and_,
     cast,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     update,
 )
 
@@ -28,16 +30,9 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, fairness
-from jobs.store.conditions import (
-    NO_LEASE,
-    NOTHING_IN_HAND,
-    dispatch_order,
-    due,
-    has_error,
-    workable,
-)
-from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
+from jobs.store import clock, waiting
+from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, due, has_error, workable
+from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 # Whoever takes it up again begins anew: what it died of may be mended.
 _AGAIN: dict[str, Any] = {
@@ -98,17 +93,13 @@ def queue_due(tx: Transaction, limit: int, resend_after: float) -> list[int]:
         .where(shards.c.state == ShardState.QUEUED, _sent_before(resend_after), workable())
         .join(jobs)
         .order_by(shards.c.queued_at)
+        .limit(limit)
+        .with_for_update(of=shards, skip_locked=True)
     )
-    ids = _mark_sent(tx, lost, limit)
+    ids = _mark_sent(tx, lost)
     if len(ids) < limit:
-        new = (
-            select(shards.c.id)
-            .where(shards.c.state == ShardState.PENDING, SHARD_UNFINISHED, due(), workable())
-            .join(jobs)
-            .outerjoin(fair_shares, fairness.of_job())
-            .order_by(*dispatch_order())
-        )
-        ids += _mark_sent(tx, new, limit - len(ids))
+        pending = and_(shards.c.state == ShardState.PENDING, due())
+        ids += _mark_sent(tx, waiting.in_order(true(), pending, limit - len(ids)))
     return ids
 
 
@@ -129,10 +120,8 @@ def _sent_before(seconds: float) -> ColumnElement[bool]:
     return shards.c.queued_at < clock.before(seconds)
 
 
-def _mark_sent(tx: Transaction, candidates: Any, limit: int) -> list[int]:
-    chosen = list(
-        tx.execute(candidates.limit(limit).with_for_update(of=shards, skip_locked=True)).scalars()
-    )
+def _mark_sent(tx: Transaction, locked: Select[Any]) -> list[int]:
+    chosen = list(tx.execute(locked).scalars())
     if chosen:
         tx.execute(
             update(shards)

@@ -1,16 +1,16 @@
 """Summaries: one row for each document that is over, stored once and never changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
 from jobs.job import Row
+from jobs.store import given
 from jobs.tables import SUMMARY_FAILED, summaries
 
 
@@ -24,6 +24,15 @@ class Failures:
     last_seen: datetime
     samples: list[dict[str, Any]]
     """`index`, `id` and `message` of some of them."""
+
+
+_FIELDS = tuple(field.name for field in fields(Row))
+
+_INSERT = (
+    given.insert_of_job(summaries, _FIELDS)
+    .on_conflict_do_nothing(index_elements=["job_id", "index"])
+    .returning(summaries.c.index)
+)
 
 
 def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
@@ -104,9 +113,8 @@ def _samples(tx: Transaction, which: ColumnElement[bool], limit: int) -> list[di
 def _insert(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
     if not rows:
         return []
-    values = [{"job_id": job_id, **asdict(row)} for row in rows]
-    statement = insert(summaries).on_conflict_do_nothing(index_elements=["job_id", "index"])
-    stored = set(tx.execute(statement.returning(summaries.c.index), values).scalars())
+    values = [{name: getattr(row, name) for name in _FIELDS} for row in rows]
+    stored = set(tx.execute(_INSERT, {"job": job_id, "rows": values}).scalars())
     return [row for row in rows if row.index in stored]
 
 

@@ -57,7 +57,7 @@ def test_cancel_keeps_what_is_done_and_retry_does_the_rest(running: Mill, long: 
     assert "is cancelled" in running.say("cancel", long.id, expect=4).stderr
     running.say("wait", long.id, expect=1)
     retried = running.say("retry", long.id).stdout
-    assert f"(0 failed, {LONG - counts.completed} cut off)" in retried
+    assert f"(0 failed, {LONG - counts.completed:,} cut off)" in retried
     assert wait(long) == "completed"
     assert [row["index"] for row in long.results()] == list(range(LONG))
 
@@ -163,7 +163,8 @@ def test_the_higher_priority_is_done_first(mill: Mill) -> None:
     with mill.client() as client, client.database.transaction() as tx:
         begun = "SELECT job_id FROM shards ORDER BY started_at"
         order = list(dict.fromkeys(tx.exec_driver_sql(begun).scalars()))
-    assert order == [urgent, usual, later, low]
+    assert [order[0], order[-1]] == [urgent, low]
+    assert set(order[1:3]) == {usual, later}, "these are done together"
 
 
 def test_labels(mill: Mill) -> None:

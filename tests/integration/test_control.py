@@ -9,7 +9,7 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, queueing, shards, validations
+from jobs.store import control, endings, jobs, leasing, queueing, validations
 from jobs.store.control import Retried
 from jobs.tables import jobs as table
 from jobs.tables import shards as shard_table
@@ -34,7 +34,7 @@ def job_id(database: Database) -> str:
         assert shard is not None
         rows = [_row(0), _row(1), _row(2, "worker_died"), _row(3, "worker_died")]
         assert leases.stored(tx, shard, rows, done=False, busy_seconds=400)
-        shards.hand_back(tx, [shard])
+        leasing.hand_back(tx, [shard])
     return accepted.job_id
 
 

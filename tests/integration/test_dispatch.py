@@ -14,7 +14,7 @@ from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
 from jobs.settings import Timings
 from jobs.states import JobStatus
-from jobs.store import endings, jobs, locks, shards, validations
+from jobs.store import endings, jobs, leasing, locks, validations
 from jobs.store.endings import Closed
 from producer import dispatch
 from producer.dispatch import Turn
@@ -48,7 +48,7 @@ def test_the_window_is_filled_oldest_first(database: Database, broker: Broker) -
     assert broker.queue_length() == 8
     assert _fill(database, broker).shards == [], "the window is full"
     with database.transaction() as tx:
-        leased = [shards.lease(tx, shard_id, "worker", 60) for shard_id in first.shards]
+        leased = [leasing.take(tx, shard_id, "worker", 60) for shard_id in first.shards]
     assert [shard.job_id for shard in leased if shard] == [older] * 8
     assert [shard.number for shard in leased if shard] == list(range(8))
 
@@ -80,7 +80,7 @@ def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Bro
     assert _fill(database, broker).closed == [], "a shard still runs"
     with database.transaction() as tx:
         assert not leases.announced(tx, running, [0])
-        assert shards.hand_back(tx, [running])
+        assert leasing.hand_back(tx, [running])
     assert _fill(database, broker).closed == [Closed(job_id, JobStatus.FAILED, "source_changed")]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)

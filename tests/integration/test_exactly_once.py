@@ -10,7 +10,7 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import SHARD_LEASABLE
-from jobs.store import deaths, endings, jobs, shards, validations
+from jobs.store import deaths, endings, jobs, leasing, validations
 from producer.client import Job
 from producer.submit import Request, from_python, submit_documents
 from tests import leases
@@ -101,8 +101,8 @@ def test_who_lost_the_lease_stores_nothing(database: Database) -> None:
     assert _store(database, heir, [0, 1, 2, 3], done=True)
     assert not _store(database, zombie, [2, 3], done=True)
     with database.transaction() as tx:
-        assert not shards.renew(tx, [zombie], 60)
-        assert not shards.hand_back(tx, [zombie])
+        assert not leasing.renew(tx, [zombie], 60)
+        assert not leasing.hand_back(tx, [zombie])
         record = jobs.get(tx, job_id)
     assert (record.completed, record.failed) == (4, 0)
 
@@ -123,10 +123,10 @@ def test_a_live_lease_is_left_alone(database: Database) -> None:
     job_id = _started(database, 4)
     held = _lease(database, job_id, "holder")
     with database.transaction() as tx:
-        assert shards.lease(tx, held.id, "other", 60) is None
+        assert leasing.take(tx, held.id, "other", 60) is None
         assert leases.lease_next(tx, KEY, "other", 60) is None
         assert deaths.return_expired(tx, 60) == 0
-        assert shards.lease(tx, held.id, "holder", 60) is not None, "its own child died"
+        assert leasing.take(tx, held.id, "holder", 60) is not None, "its own child died"
 
 
 def test_what_sql_refuses_costs_one_document(database: Database) -> None:

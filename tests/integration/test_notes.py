@@ -4,7 +4,7 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, shards, validations
+from jobs.store import control, endings, jobs, leasing, validations
 from producer.cli import output, watch
 from producer.status import JobStatusView, view
 from producer.submit import Request, from_python, submit_documents
@@ -52,8 +52,8 @@ def test_until_something_is_stored(database: Database) -> None:
     with database.transaction() as tx:
         shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
-        assert shards.try_later(tx, shard, 0, *AWAY)
-        assert not shards.try_later(tx, shard, 60, "late", "by who lost the lease")
+        assert leasing.try_later(tx, shard, 0, *AWAY)
+        assert not leasing.try_later(tx, shard, 60, "late", "by who lost the lease")
         assert endings.close_finished(tx) == []
     assert "hub_unreachable: the hub does not answer" in output.line(_status(database, job_id))
     with database.transaction() as tx:

@@ -19,7 +19,16 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus, JobTransition
-from jobs.store import control, deaths, endings, jobs, queueing, shards, summaries, validations
+from jobs.store import (
+    control,
+    deaths,
+    endings,
+    jobs,
+    leasing,
+    queueing,
+    summaries,
+    validations,
+)
 from producer.submit import Request, from_python, submit_documents
 from tests import leases
 
@@ -103,7 +112,7 @@ class Walk(RuleBasedStateMachine):
             in_hand = [index for index in range(stop, shard.stop) if index not in over]
             stored = leases.stored(tx, shard, rows, done=done)
             if stored and not done and not leases.announced(tx, shard, in_hand):
-                shards.hand_back(tx, [shard])
+                leasing.hand_back(tx, [shard])
 
     @rule(code=st.sampled_from([None, *CODES]), most=st.integers(1, 6))
     def work(self, code: str | None, most: int) -> None:
@@ -132,7 +141,7 @@ class Walk(RuleBasedStateMachine):
     def hand_back(self, which: int) -> None:
         if self.leases:
             with self.step() as tx:
-                shards.hand_back(tx, [self.leases[which % len(self.leases)]])
+                leasing.hand_back(tx, [self.leases[which % len(self.leases)]])
 
     @rule()
     def dispatch(self) -> None:

@@ -46,6 +46,25 @@ def test_small_shards_fill_batches_together(database: Database, next_child: Next
     assert [record(database, job_id).completed for job_id in jobs] == [1] * 12 + [4]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "UPDATE jobs SET priority = -1 WHERE id = %(id)s",
+        """UPDATE jobs SET parameters = parameters || '{"seed": 1}' WHERE id = %(id)s""",
+        "UPDATE shards SET alone = true WHERE job_id = %(id)s",
+    ],
+    ids=["priority", "parameters", "alone"],
+)
+def test_what_does_not_go_together(database: Database, next_child: NextChild, other: str) -> None:
+    engine = Recording()
+    jobs = [started(database, 2 * number, 2 * number + 1) for number in range(3)]
+    with database.transaction() as tx:
+        tx.exec_driver_sql(other, {"id": jobs[2]})
+    next_child(engine)()
+    assert engine.batches == [[0, 1, 2, 3], [4, 5]]
+    assert [record(database, job_id).completed for job_id in jobs] == [2, 2, 2]
+
+
 def test_a_job_that_is_paused_leaves_the_others(database: Database, next_child: NextChild) -> None:
     """Within one batch."""
     paused, other = started(database, *range(12)), started(database, *range(12, 24))

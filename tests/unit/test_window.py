@@ -1,6 +1,5 @@
 """Which shards are worked through together, who is told of a batch, and what each one gets."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from worker import window
 from worker.batching import Bounds
 from worker.engines import Encoded
 from worker.halving import Item
-from worker.window import Spent, Window, together
+from worker.window import Spent, Window
 
 KEY = ModelKey("model", "1", "transformers", "float32")
 
@@ -52,25 +51,6 @@ def row(of: Item) -> Row:
 def a_window(batches: list[list[Item]], *shards: Shard) -> Window:
     bounds = Bounds(max_num_seqs=4, max_num_batched_tokens=100)
     return Window(KEY, Effective(), False, list(shards), [], batches, bounds)
-
-
-def test_small_shards_of_one_kind_go_together() -> None:
-    other_job = shard(2, job_id="job_b")
-    assert together([shard(1), other_job]) == ([shard(1), other_job], [])
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        shard(2, effective=Effective(seed=1)),
-        shard(2, key=replace(KEY, revision="2")),
-        shard(2, alone=True),
-        shard(2, priority=1),
-    ],
-)
-def test_what_is_of_another_kind_does_not(other: Shard) -> None:
-    assert together([shard(1), other, shard(3)]) == ([shard(1)], [other, shard(3)])
-    assert together([other, shard(3)])[0] == [other]
 
 
 def test_the_first_batch_is_told_to_all_and_the_next_to_whom_it_concerns() -> None:
