@@ -128,14 +128,9 @@ class Leases:
 
     def announce(self, window: Sequence[Shard], batch: Mapping[int, Sequence[int]]) -> set[int]:
         """Write down the batch that is begun next, by shard; the rest of the window is held
-        meanwhile. Returns the ids of the shards that may be gone on with; the others are given
-        up."""
+        meanwhile. Returns the ids of the shards that may be gone on with."""
         with self._database.transaction() as tx:
-            going_on = shards.announce(tx, window, batch, self._timings.lease)
-        ended = [shard for shard in window if shard.id not in going_on]
-        if ended and self.hand_back(ended) < len(ended):
-            log.warning("a lease was lost; what is left of its shard is not done here")
-        return going_on
+            return shards.announce(tx, window, batch, self._timings.lease)
 
     # --- given up
 
@@ -154,10 +149,9 @@ class Leases:
                     documents = portion.shard.stop - portion.shard.start
                     log.info("shard is done", documents=documents, seconds=seconds)
 
-    def hand_back(self, given_up: Sequence[Shard]) -> int:
-        """Returns how many of them there were still."""
+    def hand_back(self, given_up: Sequence[Shard]) -> None:
         with self._leaves(given_up), self._database.transaction() as tx:
-            return leasing.hand_back(tx, given_up)
+            leasing.hand_back(tx, given_up)
 
     def forget(self) -> None:
         """Of what is still in hand the lease runs out."""

@@ -126,6 +126,7 @@ class Pipeline:
 
     def _next_window(self, key: ModelKey) -> Window | None:
         """Of what is leased now, with nothing else in hand; None where nothing is to be had."""
+        self._storing.meet()
         if self._should_stop(key):
             return None
         taken = self._gather(key, [])
@@ -181,23 +182,28 @@ class Pipeline:
     def _work_through(self, current: Window) -> bool:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
         halving = Halving(self._engine(current.key), current.effective, deadline)
-        self._store(current.set_aside)
+        made: Sequence[Portion] = current.set_aside
         while current.batches:
             if self._worked and self._should_stop(current.key):
+                self._store(made)
                 return False
-            batch = self._announced(current, current.batches.pop(0))
-            if batch:
-                self._store(self._generate(current, halving, batch))
-                current.batches = halving.within_room(current.batches)
+            batch = self._begin(current, current.batches.pop(0), made)
+            made = self._generate(current, halving, batch) if batch else []
+            current.batches = halving.within_room(current.batches)
+        self._store(made)
         return True
 
-    def _announced(self, current: Window, batch: list[Item]) -> list[Item]:
-        """What may be begun of it, written down."""
+    def _begin(self, current: Window, batch: list[Item], made: Sequence[Portion]) -> list[Item]:
+        """What may be begun of a batch, written down; `made`, of the one before, is stored
+        beside it. In this order: a store locks its shards, and would be waited for."""
         held, documents = current.to_announce(batch)
         going_on = self._leases.announce(held, documents)
-        ended = {shard.id for shard in held} - going_on
+        self._store(made)
+        ended = [shard for shard in held if shard.id not in going_on]
         if ended:
-            current.give_up(ended)
+            self._storing.meet()  # what is done of them is stored while they are still held
+            self._leases.hand_back(ended)
+            current.give_up({shard.id for shard in ended})
         return [item for item in batch if item.shard_id in going_on]
 
     def _generate(
