@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from time import perf_counter
 
+from benchmarks.report import Report
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
-from benchmarks.report import Report
 from jobs import settings
 from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective

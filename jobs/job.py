@@ -1,5 +1,6 @@
 """A job and a shard as a worker sees them, read from SQL in one piece."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -83,6 +84,8 @@ class Shard:
     deaths: int
     false_starts: int
     vanished: int
+    alone: bool
+    """Whether it is done by itself, because a worker died with it in hand."""
     suspects: dict[int, int]
     """Documents that run last and alone, and how often a worker died of each one alone."""
     tries: int
@@ -90,6 +93,7 @@ class Shard:
     key: ModelKey
     effective: Effective
     fair_group: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,32 @@ class Row:
     error_code: str | None
     error_message: str | None
     reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How the model was kept busy, in sums. Of a batch that several shards share, each has its
+    share by documents."""
+
+    generating_seconds: float = 0.0
+    waiting_seconds: float = 0.0
+    """In which the model was loaded and had nothing to do."""
+    batches: float = 0.0
+    batch_fill: float = 0.0
+    """Of each batch the share that it filled of what bounds it."""
+    batched_tokens: int = 0
+    """Input tokens that went through the model, padding included."""
+    padding_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Rows of one shard, to be stored together; with `done` they are its last."""
+
+    shard: Shard
+    rows: Sequence[Row]
+    done: bool = False
+    batching: Batching = Batching()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,9 @@ def about(**keys: Any) -> Iterator[None]:
     """
     from structlog import contextvars
 
-    contextvars.bind_contextvars(**keys)
+    before = contextvars.bind_contextvars(**keys)
     yield
-    contextvars.unbind_contextvars(*keys)
+    contextvars.reset_contextvars(**before)
 
 
 def about_nothing() -> None:

@@ -4,6 +4,8 @@ Counts of a running job are sums over its shards, never a tally of their own;
 the job's own columns are filled once, when it is over.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -49,6 +51,16 @@ def _values(states: type[JobStatus] | type[ShardState]) -> str:
 
 def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def _batching() -> list[Column[Any]]:
+    """See `jobs.job.Batching`."""
+    doubles = ("generating_seconds", "waiting_seconds", "batches", "batch_fill")
+    return [
+        *(Column(name, Double, nullable=False, server_default=text("0")) for name in doubles),
+        _count("batched_tokens"),
+        _count("padding_tokens"),
+    ]
 
 
 def _lease() -> list[Column[object]]:
@@ -110,6 +122,7 @@ jobs = Table(
     _count("reused"),
     _count("input_tokens"),
     _count("output_tokens"),
+    *_batching(),
     # Why the job fails; set as soon as that is known, while shards may still run.
     Column("error", JSONB),
     # The last error that may pass, and when it is tried again; NULL once it has passed.
@@ -154,6 +167,11 @@ shards = Table(
     Column("suspects", JSONB, nullable=False, server_default=text("'{}'")),
     # The documents being generated right now: who dies, dies of these.
     Column("next_batch", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    # How many documents are in the batch at hand, those of other shards among them. 0 where its
+    # worker had nothing else in hand when it leased it, and has begun no batch since.
+    Column("batch_size", Integer, nullable=False, server_default=text("0")),
+    # A worker died with it in hand: it is done by itself, so that it is known what kills.
+    Column("alone", Boolean, nullable=False, server_default=text("false")),
     _count("completed"),
     _count("failed"),
     _count("reused"),
@@ -161,6 +179,7 @@ shards = Table(
     _count("output_tokens"),
     # How long workers were at it, without the loading of the model.
     Column("busy_seconds", Double, nullable=False, server_default=text("0")),
+    *_batching(),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     UniqueConstraint("job_id", "number"),

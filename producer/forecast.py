@@ -46,7 +46,7 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
     a_document = pace.busy_seconds / done
     pending = job.total - done
     shards_left = max(1, ceil(pending / job.shard_size))
-    at_once = min(pace.running or workers, shards_left)
+    at_once = min(pace.workers or workers, shards_left)
     seconds = pending * a_document / at_once
     try:
         window = None if job.run_window is None else RunWindow.parse(job.run_window)

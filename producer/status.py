@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from jobs.job import Batching
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus
 from jobs.store.jobs import JobRecord
@@ -39,6 +40,19 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchingView:
+    """How the model was kept busy. Shares are of 1."""
+
+    padding_share: float | None
+    """Of the tokens that went through the model; None where nothing is padded."""
+    batch_fill: float
+    """What batches held of what they might have, on average."""
+    generating_seconds: float
+    waiting_seconds: float
+    """In which the model was loaded and had nothing to do, between its batches."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatusView:
     """A job as it stands. Times are unix seconds."""
 
@@ -62,6 +76,8 @@ class JobStatusView:
     counts: Counts
     usage: Usage
     throughput: Throughput | None
+    batching: BatchingView | None
+    """None until there was a batch."""
     eta_seconds: Eta | None
     created_at: int
     started_at: int | None
@@ -105,6 +121,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         counts=Counts(job.total, job.completed, job.failed, pending, job.reused),
         usage=Usage(job.input_tokens, job.output_tokens),
         throughput=_throughput(job, done),
+        batching=_batching(job.batching),
         eta_seconds=forecast.eta(job, workers),
         created_at=_unix(job.created_at),
         started_at=None if job.started_at is None else _unix(job.started_at),
@@ -136,6 +153,18 @@ def _throughput(job: JobRecord, done: int) -> Throughput | None:
         return None
     tokens = job.input_tokens + job.output_tokens
     return Throughput(_rounded(done / job.seconds), _rounded(tokens / job.seconds))
+
+
+def _batching(sums: Batching) -> BatchingView | None:
+    if not sums.batches:
+        return None
+    tokens = sums.batched_tokens
+    return BatchingView(
+        padding_share=_rounded(sums.padding_tokens / tokens) if tokens else None,
+        batch_fill=_rounded(sums.batch_fill / sums.batches),
+        generating_seconds=_rounded(sums.generating_seconds),
+        waiting_seconds=_rounded(sums.waiting_seconds),
+    )
 
 
 def _rounded(number: float) -> float:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from jobs.database import Database
+from jobs.database import Database, Transaction
 from jobs.documents import Columns
-from jobs.job import ModelKey, Row, Shard
+from jobs.job import Batching, ModelKey, Portion, Row, Shard
 from jobs.parameters import Effective
-from jobs.store import shards, summaries, validations
+from jobs.store import leasing, shards, summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.mill import sentences
 
@@ -30,11 +30,37 @@ def started(database: Database, count: int) -> str:
     return job_id
 
 
+def lease_next(tx: Transaction, key: ModelKey, worker: str, seconds: float) -> Shard | None:
+    """The next one, where there is one."""
+    return next(iter(leasing.take_next(tx, key, worker, seconds)), None)
+
+
 def lease(database: Database, worker: str = WORKER, seconds: float = LEASE) -> Shard:
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, worker, seconds)
+        shard = lease_next(tx, KEY, worker, seconds)
     assert shard is not None
     return shard
+
+
+def announced(
+    tx: Transaction, shard: Shard, in_hand: Sequence[int], seconds: float = LEASE
+) -> bool:
+    """Write down the batch at hand; False where the lease is lost or the job does not go on."""
+    return shard.id in shards.announce(tx, [shard], {shard.id: in_hand}, seconds)
+
+
+def stored(
+    tx: Transaction,
+    shard: Shard,
+    rows: Sequence[Row],
+    *,
+    done: bool,
+    seconds: float = LEASE,
+    busy_seconds: float = 1,
+) -> bool:
+    """Store rows of one shard; False where the lease is lost."""
+    batching = Batching(generating_seconds=busy_seconds)
+    return shard.id in shards.store(tx, [Portion(shard, rows, done, batching)], seconds)
 
 
 def die(database: Database, in_hand: Sequence[int], seconds: float = LEASE) -> Shard:
@@ -53,9 +79,9 @@ def store(
 ) -> None:
     rows = [Row(index, None, "A summary.", 5, 2, False, "stop", None, None, None) for index in done]
     with database.transaction() as tx:
-        assert shards.store(
-            tx, shard, rows, in_hand, done=False, lease_seconds=seconds, busy_seconds=1
-        )
+        assert stored(tx, shard, rows, done=False, seconds=seconds)
+        if in_hand:
+            assert announced(tx, shard, in_hand, seconds)
 
 
 def failed(database: Database, job_id: str) -> dict[int, str]:

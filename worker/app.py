@@ -49,8 +49,9 @@ def child() -> Child:
     endpoints = services.connect(configured)
     timings = configured.timings
     allowed = Allowed(configured.allowed_sources)
-    database = Database(endpoints.database_url, connections=1)
-    # On a connection of its own: the main one may be busy for the whole of a store.
+    # For who generates, who reads ahead and who stores.
+    database = Database(endpoints.database_url, connections=3)
+    # On a connection of its own: the others may be busy for the whole of a store.
     heartbeat = Heartbeat(
         Database(endpoints.database_url, connections=1), timings, process.drain_file
     )

@@ -5,6 +5,24 @@ a token or a model. Names are nano-vllm's (`nanovllm/engine/scheduler.py`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one batch may hold."""
+
+    max_num_seqs: int
+    """Documents."""
+    max_num_batched_tokens: int | None
+    """Input tokens, padding included; None where only documents are bounded."""
+
+    def fill(self, documents: int, longest: int) -> float:
+        """The share of what bounds it most that a batch fills; a document too long fills it."""
+        rows = documents / self.max_num_seqs
+        if self.max_num_batched_tokens is None:
+            return rows
+        return min(1.0, max(rows, documents * longest / self.max_num_batched_tokens))
 
 
 def plan(

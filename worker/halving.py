@@ -24,6 +24,7 @@ log = logs.get("halving")
 class Item:
     """A document on its way through the model."""
 
+    shard_id: int
     document: Document
     encoded: Encoded
 
@@ -54,16 +55,17 @@ class Halving:
         # Padded tokens in one batch, once a larger one was more than the memory holds.
         self._room: int | None = None
 
-    def generate(self, batch: Sequence[Item]) -> list[Row]:
+    def generate(self, batch: Sequence[Item]) -> list[tuple[Item, Row]]:
         """One row for each document of the batch."""
-        parts, rows = self._parts(batch), []
+        parts = self._parts(batch)
+        rows: list[tuple[Item, Row]] = []
         while parts:
             part = parts.pop(0)
             outcome = self._attempt(part)
             if not isinstance(outcome, Refusal):
-                rows += outcome
+                rows += zip(part, outcome, strict=True)
             elif len(part) == 1:
-                rows.append(_refused(part[0], outcome))
+                rows.append((part[0], _refused(part[0], outcome)))
             elif outcome.memory:
                 self._room = _padded_tokens(part) // 2
                 parts = self._parts([*part, *chain(*parts)])

@@ -32,7 +32,7 @@ Renew = Callable[[Transaction], bool]
 
 
 class Heartbeat:
-    """Holds one lease at a time for the work in the main thread."""
+    """Holds what the main thread says it has in hand."""
 
     def __init__(self, database: Database, timings: Timings, drain_file: Path) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._renew: Renew | None = None
         self._hand_back: Renew | None = None
-        self._deadline: float | None = None
+        self._deadlines: dict[object, float] = {}
         self._draining_since: float | None = None
         self._about = Context()
         # Each on its own: a database that is silent must keep nobody from watching.
@@ -57,27 +57,26 @@ class Heartbeat:
         What the caller's lines of the log are about, those of the thread are about as well.
         """
         with self._lock:
+            before = self._renew, self._hand_back, self._about
             self._renew, self._hand_back = renew, hand_back
             self._about = copy_context()
         try:
             yield
         finally:
-            self.let_go()
-
-    def let_go(self) -> None:
-        """Renew no longer: the lease is about to be given up, which is not to lose it."""
-        with self._lock:
-            self._renew = self._hand_back = None
-            self._about = Context()
+            with self._lock:
+                self._renew, self._hand_back, self._about = before
 
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
         """End the process, as a death of its lease, where the context takes longer."""
-        self._deadline = monotonic() + seconds
+        mark = object()
+        with self._lock:
+            self._deadlines[mark] = monotonic() + seconds
         try:
             yield
         finally:
-            self._deadline = None
+            with self._lock:
+                del self._deadlines[mark]
 
     @property
     def draining(self) -> bool:
@@ -105,8 +104,9 @@ class Heartbeat:
         self._watch_drain()
 
     def _watch_deadline(self) -> None:
-        deadline = self._deadline
-        if deadline is not None and monotonic() > deadline:
+        with self._lock:
+            deadlines = list(self._deadlines.values())
+        if any(monotonic() > deadline for deadline in deadlines):
             self._say(log.error, "no end in sight after the deadline; ending this process")
             os._exit(DEADLINE)
 

@@ -19,7 +19,7 @@ from jobs.store import validations
 from worker import dry_run, models, outages
 from worker.engines import DeviceLost
 from worker.heartbeat import Heartbeat
-from worker.pipeline import defect, retry_pause
+from worker.leases import defect, retry_pause
 
 log = logs.get("validation")
 

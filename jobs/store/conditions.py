@@ -1,16 +1,19 @@
 """What several queries say in the same words: conditions on jobs and on shards, the order of
 work, and what a row holds that nobody has a lease on."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, tuple_
 
-from jobs.job import ModelKey
-from jobs.states import JobStatus
+from jobs.job import ModelKey, Shard
+from jobs.states import JobStatus, ShardState
 from jobs.store import clock, hours
 from jobs.tables import fair_shares, jobs, shards
 
 NO_LEASE = {"leased_by": None, "leased_until": None, "queued_at": None}
+
+NOTHING_IN_HAND: dict[str, Any] = {"next_batch": [], "batch_size": 0}
 
 
 def has_error() -> ColumnElement[bool]:
@@ -35,6 +38,14 @@ def has_model(key: ModelKey) -> ColumnElement[bool]:
 def due() -> ColumnElement[bool]:
     """A condition on shards: not put off until later."""
     return or_(shards.c.next_attempt_at.is_(None), shards.c.next_attempt_at <= clock.now())
+
+
+def mine(held: Sequence[Shard]) -> ColumnElement[bool]:
+    """A condition on shards: these leases on them are not lost."""
+    leases = [(shard.id, shard.attempt) for shard in held]
+    return and_(
+        tuple_(shards.c.id, shards.c.attempt).in_(leases), shards.c.state == ShardState.RUNNING
+    )
 
 
 def job_order(of: Any = None) -> tuple[ColumnElement[Any], ...]:

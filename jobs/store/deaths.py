@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Integer, Text, and_, cast, func, or_, sele
 from jobs.database import Transaction
 from jobs.states import SHARD_RETURNS
 from jobs.store import clock, notes, workers
-from jobs.store.conditions import NO_LEASE
+from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND
 from jobs.tables import JSONB, shards
 
 
@@ -39,16 +39,18 @@ def count(
     are returned or leased again: by `heir`, if it takes them over."""
     which = shards.c.id.in_(shard_ids)
     _note_the_lost(tx, and_(which, _in_hand() == 0, shards.c.leased_by.is_distinct_from(heir)))
+    began = _in_hand() > 0
     child = child_died(shards.c.leased_by, lease_seconds, heir)
     tx.execute(
         update(shards)
         .where(which)
         .values(
             suspects=shards.c.suspects + _suspects_in_hand(),
-            deaths=shards.c.deaths + cast(_in_hand() > 1, Integer),
-            false_starts=shards.c.false_starts + cast(and_(_in_hand() == 0, child), Integer),
-            vanished=shards.c.vanished + cast(and_(_in_hand() == 0, ~child), Integer),
-            next_batch=[],
+            deaths=shards.c.deaths + cast(and_(_own_in_hand() > 0, _in_hand() > 1), Integer),
+            false_starts=shards.c.false_starts + cast(and_(~began, child), Integer),
+            vanished=shards.c.vanished + cast(and_(~began, ~child), Integer),
+            alone=True,
+            **NOTHING_IN_HAND,
         )
     )
 
@@ -66,9 +68,15 @@ def child_died(
     )
 
 
-def _in_hand() -> ColumnElement[int]:
-    """How many documents were in hand; none while the model was loaded."""
+def _own_in_hand() -> ColumnElement[int]:
+    """How many of the shard's documents were in hand."""
     return func.cardinality(shards.c.next_batch)
+
+
+def _in_hand() -> ColumnElement[int]:
+    """How many documents were in hand at all: none of them need be the shard's, where its worker
+    had leased it ahead. None while the model was loaded."""
+    return func.greatest(shards.c.batch_size, _own_in_hand())
 
 
 def _suspects_in_hand() -> ColumnElement[Any]:

@@ -11,13 +11,15 @@ from sqlalchemy import Double, Select, case, cast, func, insert, select, true, u
 from jobs.database import Transaction
 from jobs.documents import storable
 from jobs.errors import NotFound, UsageError
-from jobs.job import NewJob
+from jobs.job import Batching, NewJob
 from jobs.states import JOB_OVER, JobStatus, ShardState
 from jobs.store import clock
 from jobs.tables import jobs, shards
 
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-SUMS = ("completed", "failed", "reused", "input_tokens", "output_tokens")
+_COUNTS = ("completed", "failed", "reused", "input_tokens", "output_tokens")
+_BATCHING = tuple(Batching.__dataclass_fields__)
+SUMS = _COUNTS + _BATCHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class JobRecord:
     reused: int
     input_tokens: int
     output_tokens: int
+    batching: Batching
     error: dict[str, str] | None
     note: dict[str, Any] | None
     """The last error that may pass: its `code`, `message`, and `next_try_at` in unix seconds."""
@@ -68,8 +71,8 @@ class Pace:
     """Now, by the database's clock."""
     busy_seconds: float
     """Of all workers together, the loading of models left out."""
-    running: int
-    """Shards that somebody works on now."""
+    workers: int
+    """Those that are at it now."""
     shards: int
     """Those that are done."""
     spread: float | None
@@ -176,7 +179,9 @@ def _records() -> Select[Any]:
         select(
             *(func.coalesce(func.sum(shards.c[name]), 0).label(name) for name in SUMS),
             func.coalesce(func.sum(shards.c.busy_seconds), 0.0).label("busy_seconds"),
-            func.count().filter(shards.c.state == ShardState.RUNNING).label("running"),
+            func.count(shards.c.leased_by.distinct())
+            .filter(shards.c.state == ShardState.RUNNING)
+            .label("workers"),
             func.count().filter(is_done).label("shards"),
             func.stddev_samp(shards.c.busy_seconds / func.nullif(done, 0))
             .filter(is_done)
@@ -189,7 +194,7 @@ def _records() -> Select[Any]:
         cast(case((over, jobs.c[name]), else_=sums.c[name]), jobs.c[name].type).label(name)
         for name in SUMS
     ]
-    pace = [sums.c[name] for name in ("busy_seconds", "running", "shards", "spread")]
+    pace = [sums.c[name] for name in ("busy_seconds", "workers", "shards", "spread")]
     own = [column for column in jobs.c if column.name not in SUMS]
     until = func.coalesce(jobs.c.finished_at, clock.now())
     seconds = cast(func.extract("epoch", until - jobs.c.started_at), Double).label("seconds")
@@ -198,9 +203,11 @@ def _records() -> Select[Any]:
 
 
 def _record(row: Any) -> JobRecord:
-    fields = {name: row[name] for name in JobRecord.__dataclass_fields__ if name != "pace"}
+    own = JobRecord.__dataclass_fields__.keys() - {"pace", "batching"}
+    fields = {name: row[name] for name in own}
     status = fields["status"] = JobStatus(row["status"])
     pace = None
     if status not in JOB_OVER:
         pace = Pace(**{name: row[name] for name in Pace.__dataclass_fields__})
-    return JobRecord(**fields, pace=pace)
+    batching = Batching(**{name: row[name] for name in _BATCHING})
+    return JobRecord(**fields, batching=batching, pace=pace)

@@ -31,7 +31,7 @@ from jobs.states import (
     ShardState,
 )
 from jobs.store import clock, waiting
-from jobs.store.conditions import NO_LEASE, due, has_error, workable
+from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, due, has_error, workable
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 # Whoever takes it up again begins anew: what it died of may be mended.
@@ -44,7 +44,8 @@ _AGAIN: dict[str, Any] = {
     "suspects": {},
     "tries": 0,
     "next_attempt_at": None,
-    "next_batch": [],
+    "alone": False,
+    **NOTHING_IN_HAND,
 }
 
 

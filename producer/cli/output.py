@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from producer.client import Client
     from producer.forecast import Eta
-    from producer.status import JobStatusView
+    from producer.status import BatchingView, JobStatusView
 
 
 def hint(message: str) -> None:
@@ -110,6 +110,16 @@ def next_try(note: dict[str, Any]) -> str:
     """When what failed is tried again."""
     left = note["next_try_at"] - time()
     return f"next try in {duration(left)}" if left >= 1 else "trying again"
+
+
+def batching(found: BatchingView) -> str:
+    """As in: batches 92% full, 3.1% padding, the model waited 0.8% of its time."""
+    waited = found.waiting_seconds / (found.waiting_seconds + found.generating_seconds)
+    padding = found.padding_share or 0.0
+    return (
+        f"batches {found.batch_fill:.0%} full, {padding:.1%} padding, "
+        f"the model waited {waited:.1%} of its time"
+    )
 
 
 def speed(documents_per_second: float) -> str:

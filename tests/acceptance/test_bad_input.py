@@ -120,7 +120,7 @@ def test_a_document_longer_than_the_model_takes(running: Mill, models: Path) -> 
 def test_a_source_that_changes_while_the_job_runs(
     running: Mill, models: Path, tmp_path: Path
 ) -> None:
-    rows = [{"text": text} for text in sentences(200)]
+    rows = [{"text": text} for text in sentences(1000)]
     source = write_jsonl(tmp_path / "in.jsonl", rows)
     words = ["submit", str(source), "--model", str(models / "good"), "--shard-size", "4", "-q"]
     job_id = running.say(*words, "--min-length", "60", "--max-length", "60").stdout.strip()
@@ -131,7 +131,7 @@ def test_a_source_that_changes_while_the_job_runs(
         status = job.wait(60)
     assert status.error is not None
     assert (status.status, status.error["code"]) == ("failed", "source_changed")
-    assert 0 < status.counts.completed < 200, "what is done is kept"
+    assert 0 < status.counts.completed < 1000, "what is done is kept"
 
 
 def test_the_worker_lived(running: Mill, source: str, models: Path) -> None:

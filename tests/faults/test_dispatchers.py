@@ -12,8 +12,9 @@ import pytest
 from jobs.database import Database
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
-from jobs.store import shards, validations
+from jobs.store import validations
 from producer import dispatch
+from tests import leases
 from tests.faults.engine import first_sentence
 from tests.faults.ground import HELD, RECOVERY, Ground
 from tests.faults.producer import VARIABLE, Blow, Place
@@ -71,7 +72,7 @@ def test_last_shards_finishing_together(ground: Ground) -> None:
         row = Row(shard.start, None, summaries[shard.start], 1, 1, False, None, None, None, None)
         meeting.wait()
         with database.transaction() as tx:
-            assert shards.store(tx, shard, [row], [], done=True, lease_seconds=60, busy_seconds=1)
+            assert leases.stored(tx, shard, [row], done=True)
 
     def close() -> None:
         meeting.wait()
@@ -101,7 +102,7 @@ def _leased(database: Database, job_id: str) -> list[Shard]:
         validation = validations.lease(tx, job_id, "worker", 60)
         assert validation is not None
         assert validations.start(tx, validation, KEY, Effective())
-        leased = [shards.lease_next(tx, KEY, f"worker-{number}", 60) for number in range(2)]
+        leased = [leases.lease_next(tx, KEY, f"worker-{number}", 60) for number in range(2)]
     return [shard for shard in leased if shard is not None]
 
 

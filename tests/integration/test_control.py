@@ -9,12 +9,13 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, queueing, shards, validations
+from jobs.store import control, endings, jobs, leasing, queueing, validations
 from jobs.store.control import Retried
 from jobs.tables import jobs as table
 from jobs.tables import shards as shard_table
 from producer.forecast import eta
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.mill import sentences
 
 KEY = ModelKey("lead-1", "1", "lead", None)
@@ -29,11 +30,11 @@ def job_id(database: Database) -> str:
         validation = validations.lease(tx, accepted.job_id, "validator", 60)
         assert validation is not None
         assert validations.start(tx, validation, KEY, Effective())
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
         rows = [_row(0), _row(1), _row(2, "worker_died"), _row(3, "worker_died")]
-        assert shards.store(tx, shard, rows, [], done=False, lease_seconds=60, busy_seconds=400)
-        shards.hand_back(tx, shard)
+        assert leases.stored(tx, shard, rows, done=False, busy_seconds=400)
+        leasing.hand_back(tx, [shard])
     return accepted.job_id
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.database import Database
 from jobs.job import Shard
-from jobs.store import control, deaths, endings, jobs, shards, validations, workers
+from jobs.store import control, deaths, endings, jobs, leasing, validations, workers
 from jobs.store.workers import Presence
 from tests.leases import LEASE, WORKER, die, lease, started, store, submitted
 
@@ -37,7 +37,7 @@ def test_handing_back_is_no_death(database: Database) -> None:
     for _ in range(4):
         shard = die(database, [2, 3])
         with database.transaction() as tx:
-            assert shards.hand_back(tx, shard)
+            assert leasing.hand_back(tx, [shard])
     assert _unharmed(lease(database))
 
 
@@ -85,7 +85,7 @@ def test_a_retry_forgets(database: Database) -> None:
         died = die(database, in_hand)
     with database.transaction() as tx:
         assert endings.fail(tx, job_id, "worker_died", "why")
-        assert shards.hand_back(tx, died)
+        assert leasing.hand_back(tx, [died])
         endings.close_finished(tx)
         assert control.retry(tx, job_id, None) is not None
     assert _unharmed(lease(database))

@@ -14,11 +14,12 @@ from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
 from jobs.settings import Timings
 from jobs.states import JobStatus
-from jobs.store import endings, jobs, locks, shards, validations
+from jobs.store import endings, jobs, leasing, locks, validations
 from jobs.store.endings import Closed
 from producer import dispatch
 from producer.dispatch import Turn
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.conftest import TIMINGS
 from tests.mill import eventually, sentences
 
@@ -47,7 +48,7 @@ def test_the_window_is_filled_oldest_first(database: Database, broker: Broker) -
     assert broker.queue_length() == 8
     assert _fill(database, broker).shards == [], "the window is full"
     with database.transaction() as tx:
-        leased = [shards.lease(tx, shard_id, "worker", 60) for shard_id in first.shards]
+        leased = [leasing.take(tx, shard_id, "worker", 60) for shard_id in first.shards]
     assert [shard.job_id for shard in leased if shard] == [older] * 8
     assert [shard.number for shard in leased if shard] == list(range(8))
 
@@ -73,13 +74,13 @@ def test_the_shards_of_a_failed_job_are_given_up(database: Database, broker: Bro
     job_id = _submit(database, 5)
     _start(database, job_id)
     with database.transaction() as tx:
-        running = shards.lease_next(tx, KEY, "worker", 60)
+        running = leases.lease_next(tx, KEY, "worker", 60)
         assert running is not None
         assert endings.fail(tx, job_id, "source_changed", "it changed")
     assert _fill(database, broker).closed == [], "a shard still runs"
     with database.transaction() as tx:
-        assert not shards.job_goes_on(tx, job_id)
-        assert shards.hand_back(tx, running)
+        assert not leases.announced(tx, running, [0])
+        assert leasing.hand_back(tx, [running])
     assert _fill(database, broker).closed == [Closed(job_id, JobStatus.FAILED, "source_changed")]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)
@@ -92,9 +93,9 @@ def test_no_document_done_is_a_failed_job(database: Database, broker: Broker) ->
     ).job_id
     _start(database, job_id)
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
-        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60, busy_seconds=1)
+        assert leases.stored(tx, shard, [], done=True)
     assert _fill(database, broker).closed == [Closed(job_id, JobStatus.FAILED, "no_document_done")]
     with database.transaction() as tx:
         record = jobs.get(tx, job_id)
@@ -109,11 +110,11 @@ def test_the_log_says_how_a_job_ended(
         job_id = submit_documents(database, Request(model="lead-1"), documents).job_id
         _start(database, job_id)
         with database.transaction() as tx:
-            shard = shards.lease_next(tx, KEY, "worker", 60)
+            shard = leases.lease_next(tx, KEY, "worker", 60)
             assert shard is not None
             summary = Row(0, None, "A text.", 2, 2, False, "stop", None, None, None)
             rows = [] if code else [summary]
-            assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=1)
+            assert leases.stored(tx, shard, rows, done=True)
         stop = threading.Event()
         with caplog.at_level(logging.INFO, "gistmill.dispatch"):
             running = threading.Thread(
@@ -142,9 +143,9 @@ def test_the_log_says_it_without_redis_too(
     job_id = submit_documents(database, request, from_python([""], Columns())).job_id
     _start(database, job_id)
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
-        assert shards.store(tx, shard, [], [], done=True, lease_seconds=60, busy_seconds=1)
+        assert leases.stored(tx, shard, [], done=True)
     turns = iter([NotMigrated("run gistmill migrate"), None])
     stop = threading.Event()
     end_late = endings.end_late

@@ -10,9 +10,10 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import SHARD_LEASABLE
-from jobs.store import deaths, endings, jobs, shards, validations
+from jobs.store import deaths, endings, jobs, leasing, validations
 from producer.client import Job
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.mill import Mill, eventually, pool_child, sentences, wait
 from tests.models import tiny_bart
 
@@ -100,8 +101,8 @@ def test_who_lost_the_lease_stores_nothing(database: Database) -> None:
     assert _store(database, heir, [0, 1, 2, 3], done=True)
     assert not _store(database, zombie, [2, 3], done=True)
     with database.transaction() as tx:
-        assert not shards.renew(tx, zombie, 60)
-        assert not shards.hand_back(tx, zombie)
+        assert not leasing.renew(tx, [zombie], 60)
+        assert not leasing.hand_back(tx, [zombie])
         record = jobs.get(tx, job_id)
     assert (record.completed, record.failed) == (4, 0)
 
@@ -122,10 +123,10 @@ def test_a_live_lease_is_left_alone(database: Database) -> None:
     job_id = _started(database, 4)
     held = _lease(database, job_id, "holder")
     with database.transaction() as tx:
-        assert shards.lease(tx, held.id, "other", 60) is None
-        assert shards.lease_next(tx, KEY, "other", 60) is None
+        assert leasing.take(tx, held.id, "other", 60) is None
+        assert leases.lease_next(tx, KEY, "other", 60) is None
         assert deaths.return_expired(tx, 60) == 0
-        assert shards.lease(tx, held.id, "holder", 60) is not None, "its own child died"
+        assert leasing.take(tx, held.id, "holder", 60) is not None, "its own child died"
 
 
 def test_what_sql_refuses_costs_one_document(database: Database) -> None:
@@ -133,7 +134,7 @@ def test_what_sql_refuses_costs_one_document(database: Database) -> None:
     shard = _lease(database, job_id, "worker")
     rows = [_row(0), _row(1, summary="NUL \x00 inside"), _row(2)]
     with database.transaction() as tx:
-        assert shards.store(tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=1)
+        assert leases.stored(tx, shard, rows, done=True)
         record = jobs.get(tx, job_id)
     assert (record.completed, record.failed) == (2, 1)
 
@@ -164,7 +165,7 @@ def _started(database: Database, count: int) -> str:
 
 def _lease(database: Database, job_id: str, worker: str, seconds: float = 60) -> Shard:
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, worker, seconds)
+        shard = leases.lease_next(tx, KEY, worker, seconds)
     assert shard is not None
     assert shard.job_id == job_id
     return shard
@@ -173,7 +174,7 @@ def _lease(database: Database, job_id: str, worker: str, seconds: float = 60) ->
 def _store(database: Database, shard: Shard, indexes: list[int], *, done: bool) -> bool:
     with database.transaction() as tx:
         rows = [_row(index) for index in indexes]
-        return shards.store(tx, shard, rows, [], done=done, lease_seconds=0.001, busy_seconds=1)
+        return leases.stored(tx, shard, rows, done=done, seconds=0.001)
 
 
 def _row(index: int, summary: str = "A summary.") -> Row:

@@ -10,9 +10,10 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import fairness, shards, validations
+from jobs.store import fairness, validations
 from jobs.tables import jobs
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.mill import sentences
 
 DAY = timedelta(days=1)
@@ -47,10 +48,10 @@ def submit(database: Database) -> Submit:
 def served(database: Database, tokens: int = 10) -> str:
     """Do the next shard, for so many tokens; returns its job."""
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
         row = Row(shard.start, None, "A summary.", tokens, 0, False, "stop", None, None, None)
-        assert shards.store(tx, shard, [row], [], done=True, lease_seconds=60, busy_seconds=1)
+        assert leases.stored(tx, shard, [row], done=True)
         return shard.job_id
 
 

@@ -1,23 +1,21 @@
 """What is handed back is renewed no more, and a worker that was asked to stop tells nobody."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.allowed_sources import Allowed
+import pytest
+
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
-from jobs.documents import Columns
-from jobs.job import ModelKey
-from jobs.parameters import Effective
 from jobs.settings import Settings
-from jobs.store import queueing, shards, validations
-from producer.submit import Request, from_python, submit_documents
+from jobs.store import queueing
+from tests import leases
+from tests.children import pipeline, record, validator
 from tests.conftest import TIMINGS
-from tests.mill import eventually, sentences
+from tests.mill import eventually
 from worker.engines.lead import LeadEngine
 from worker.heartbeat import Heartbeat
-from worker.pipeline import Pipeline
-
-KEY = ModelKey("lead-1", "1", "lead", None)
 
 
 class Lease:
@@ -35,13 +33,12 @@ def test_renewed_no_more(database: Database, tmp_path: Path) -> None:
     first, second = Lease(), Lease()
     with heartbeat.holding(first.renew, first.renew):
         eventually(lambda: first.renewed, "it is renewed")
-        heartbeat.let_go()
-        with heartbeat.holding(second.renew, second.renew):
-            # By then a renewal that had begun is over.
-            eventually(lambda: second.renewed, "the next one is renewed")
-            before = first.renewed
-            second.renewed = 0
-            eventually(lambda: second.renewed, "the next one is renewed")
+    with heartbeat.holding(second.renew, second.renew):
+        # By then a renewal that had begun is over.
+        eventually(lambda: second.renewed, "the next one is renewed")
+        before = first.renewed
+        second.renewed = 0
+        eventually(lambda: second.renewed, "the next one is renewed")
     assert first.renewed == before
 
 
@@ -62,27 +59,50 @@ def test_asked_to_stop_it_sends_nothing(
     database: Database, broker: Broker, configured: Settings, tmp_path: Path
 ) -> None:
     """The dispatcher does within a second; a silent Redis would take the time there is."""
-    request = Request(model=KEY.model)
-    job_id = submit_documents(database, request, from_python(sentences(4), Columns())).job_id
+    job_id = leases.started(database, 4)
     with database.transaction() as tx:
-        validation = validations.lease(tx, job_id, "validator", 60)
-        assert validation is not None
-        assert validations.start(tx, validation, KEY, Effective())
         (shard,) = queueing.queue_due(tx, 8, TIMINGS.resend_after)
     asked_to_stop = tmp_path / "drain"
     asked_to_stop.touch()
     assert configured.database_url
-    Pipeline(
-        allowed=Allowed(None),
-        database=database,
-        broker=broker,
-        heartbeat=Heartbeat(Database(configured.database_url), TIMINGS, asked_to_stop),
-        load_engine=lambda _key: LeadEngine(1, max_num_seqs=2),
-        worker="worker",
-        timings=TIMINGS,
-    ).summarize(shard)
+    heartbeat = Heartbeat(Database(configured.database_url), TIMINGS, asked_to_stop)
+    pipeline(database, broker, heartbeat, LeadEngine(1, max_num_seqs=2)).summarize(shard)
     assert broker.queue_length() == 0
+    again = leases.lease(database, "other")
+    assert (again.id, again.alone) == (shard, False), "it was handed back"
+    assert record(database, job_id).completed == 2
+
+
+class Shaken(Database):
+    """What happens after each of its transactions."""
+
+    afterwards: Callable[[], object] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        with super().transaction() as tx:
+            yield tx
+        if self.afterwards:
+            self.afterwards()
+
+
+def test_a_lease_that_is_given_up_is_not_lost(
+    database: Database,
+    broker: Broker,
+    configured: Settings,
+    heartbeat: Heartbeat,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Here the heartbeat beats right after every commit, which by the clock it hardly ever does."""
+    assert configured.database_url
+    shaken = Shaken(configured.database_url)
+    shaken.afterwards = heartbeat._beat
+    job_id = leases.submitted(database, 1)
+    validator(shaken, heartbeat, tmp_path).validate(job_id)
     with database.transaction() as tx:
-        again = shards.lease_next(tx, KEY, "other", 60)
-    assert again is not None, "it was handed back"
-    assert (again.id, again.deaths) == (shard, 0)
+        (shard_id,) = queueing.queue_due(tx, 1, TIMINGS.resend_after)
+    pipeline(shaken, broker, heartbeat, LeadEngine(1)).summarize(shard_id)
+    shaken.close()
+    assert record(database, job_id).completed == 1
+    assert "the lease was lost" not in caplog.text

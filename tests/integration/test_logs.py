@@ -24,7 +24,7 @@ def test_a_jobs_lines(running: Mill) -> None:
 
     assert eventually(over, "the dispatcher says so") == ["completed"]
     events = running.events("worker")
-    about = [event for event in events if event["logger"] == "gistmill.pipeline"]
+    about = [event for event in events if event["logger"] == "gistmill.leases"]
     assert [(event["job"], event["attempt"]) for event in about] == [(job.id, 1)] * 3
     assert sorted(event["shard"] for event in about) == [0, 1, 2]
     [valid] = [event for event in events if event["logger"] == "gistmill.validation"]

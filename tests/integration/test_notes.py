@@ -4,10 +4,11 @@ from jobs.database import Database
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, shards, validations
+from jobs.store import control, endings, jobs, leasing, validations
 from producer.cli import output, watch
 from producer.status import JobStatusView, view
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.mill import sentences
 
 KEY = ModelKey("lead-1", "1", "lead", None)
@@ -49,17 +50,17 @@ def test_until_something_is_stored(database: Database) -> None:
     job_id = _submit(database)
     _start(database, job_id)
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
-        assert shards.try_later(tx, shard, 0, *AWAY)
-        assert not shards.try_later(tx, shard, 60, "late", "by who lost the lease")
+        assert leasing.try_later(tx, shard, 0, *AWAY)
+        assert not leasing.try_later(tx, shard, 60, "late", "by who lost the lease")
         assert endings.close_finished(tx) == []
     assert "hub_unreachable: the hub does not answer" in output.line(_status(database, job_id))
     with database.transaction() as tx:
-        again = shards.lease_next(tx, KEY, "worker", 60)
+        again = leases.lease_next(tx, KEY, "worker", 60)
         assert again is not None
         row = Row(0, None, "A summary.", 5, 2, False, "stop", None, None, None)
-        assert shards.store(tx, again, [row], [], done=False, lease_seconds=60, busy_seconds=1)
+        assert leases.stored(tx, again, [row], done=False)
     assert _status(database, job_id).note is None
 
 

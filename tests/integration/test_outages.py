@@ -5,18 +5,16 @@ from typing import Any
 
 import pytest
 
-from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.errors import DatabaseRefuses
 from jobs.settings import Settings
 from jobs.store import jobs, queueing, summaries, validations
+from tests.children import pipeline, validator
 from tests.conftest import TIMINGS
-from tests.leases import WORKER, started, submitted
+from tests.leases import started, submitted
 from worker.engines.lead import LeadEngine
 from worker.heartbeat import Heartbeat
-from worker.pipeline import Pipeline
-from worker.validation import Validator
 
 
 def test_a_shard_is_handed_back_once_the_database_answers(
@@ -40,7 +38,8 @@ def test_a_shard_is_handed_back_once_the_database_answers(
 
     whole = summaries.add
     monkeypatch.setattr(summaries, "add", add)
-    _pipeline(database, broker, configured, tmp_path).summarize(shard_id)
+    heartbeat = _heartbeat(configured, tmp_path)
+    pipeline(database, broker, heartbeat, LeadEngine(1)).summarize(shard_id)
     with database.transaction() as tx:
         assert jobs.get(tx, job_id).completed == 6
         suspected = "SELECT deaths, false_starts, suspects FROM shards"
@@ -74,15 +73,7 @@ def test_a_validation_is_handed_back_once_the_database_answers(
 
     whole = validations.start
     monkeypatch.setattr(validations, "start", start)
-    Validator(
-        allowed=Allowed(None),
-        database=database,
-        heartbeat=_heartbeat(configured, tmp_path),
-        home=tmp_path,
-        device="cpu",
-        worker=WORKER,
-        timings=TIMINGS,
-    ).validate(job_id)
+    validator(database, _heartbeat(configured, tmp_path), tmp_path).validate(job_id)
     with database.transaction() as tx:
         assert jobs.get(tx, job_id).status == "in_progress"
 
@@ -91,15 +82,3 @@ def _heartbeat(configured: Settings, folder: Path) -> Heartbeat:
     assert configured.database_url
     own = Database(configured.database_url, connections=1)
     return Heartbeat(own, TIMINGS, folder / "drain")
-
-
-def _pipeline(database: Database, broker: Broker, configured: Settings, folder: Path) -> Pipeline:
-    return Pipeline(
-        allowed=Allowed(None),
-        database=database,
-        broker=broker,
-        heartbeat=_heartbeat(configured, folder),
-        load_engine=lambda key: LeadEngine(1),
-        worker=WORKER,
-        timings=TIMINGS,
-    )

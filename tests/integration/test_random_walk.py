@@ -19,8 +19,18 @@ from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus, JobTransition
-from jobs.store import control, deaths, endings, jobs, queueing, shards, summaries, validations
+from jobs.store import (
+    control,
+    deaths,
+    endings,
+    jobs,
+    leasing,
+    queueing,
+    summaries,
+    validations,
+)
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 
 KEY = ModelKey("lead-1", "1", "lead", None)
 CODES = ("generation_failed", "worker_died")
@@ -79,7 +89,7 @@ class Walk(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(["a", "b"]), seconds=st.sampled_from([-1.0, 60.0]))
     def lease(self, worker: str, seconds: float) -> None:
         with self.step() as tx:
-            lease = shards.lease_next(tx, KEY, worker, seconds)
+            lease = leases.lease_next(tx, KEY, worker, seconds)
         if lease is not None:
             self.leases.append(lease)
 
@@ -100,44 +110,38 @@ class Walk(RuleBasedStateMachine):
         with self.step() as tx:
             over = summaries.done(tx, shard.job_id, stop, shard.stop)
             in_hand = [index for index in range(stop, shard.stop) if index not in over]
-            stored = shards.store(
-                tx, shard, rows, in_hand, done=done, lease_seconds=60, busy_seconds=0.1
-            )
-            if stored and not done and not shards.job_goes_on(tx, shard.job_id):
-                shards.hand_back(tx, shard)
+            stored = leases.stored(tx, shard, rows, done=done)
+            if stored and not done and not leases.announced(tx, shard, in_hand):
+                leasing.hand_back(tx, [shard])
 
     @rule(code=st.sampled_from([None, *CODES]), most=st.integers(1, 6))
     def work(self, code: str | None, most: int) -> None:
         """A worker that does its job: whole shards, the second document of each failing."""
         for _ in range(most):
             with self.step() as tx:
-                shard = shards.lease_next(tx, KEY, "c", 60)
+                shard = leases.lease_next(tx, KEY, "c", 60)
                 if shard is None:
                     return
                 indexes = range(shard.start, shard.stop)
                 rows = [_row(index, code if index % 2 else None) for index in indexes]
-                assert shards.store(
-                    tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=0.1
-                )
+                assert leases.stored(tx, shard, rows, done=True)
 
     @rule(size=st.integers(0, 3))
     def die(self, size: int) -> None:
         """The same worker dies with some documents in hand; its next child takes over."""
         with self.step() as tx:
-            shard = shards.lease_next(tx, KEY, "c", 60)
+            shard = leases.lease_next(tx, KEY, "c", 60)
             if shard is None:
                 return
             over = summaries.done(tx, shard.job_id, shard.start, shard.stop)
             left = [index for index in range(shard.start, shard.stop) if index not in over]
-            assert shards.store(
-                tx, shard, [], left[:size], done=False, lease_seconds=60, busy_seconds=0.1
-            )
+            assert leases.announced(tx, shard, left[:size])
 
     @rule(which=st.integers(0, 3))
     def hand_back(self, which: int) -> None:
         if self.leases:
             with self.step() as tx:
-                shards.hand_back(tx, self.leases[which % len(self.leases)])
+                leasing.hand_back(tx, [self.leases[which % len(self.leases)]])
 
     @rule()
     def dispatch(self) -> None:

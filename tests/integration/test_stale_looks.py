@@ -7,8 +7,9 @@ from jobs.database import Database, Transaction
 from jobs.documents import Columns
 from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
-from jobs.store import control, endings, jobs, queueing, shards, validations
+from jobs.store import control, endings, jobs, queueing, validations
 from producer.submit import Request, from_python, submit_documents
+from tests import leases
 from tests.mill import eventually
 
 KEY = ModelKey("lead-1", "1", "lead", None)
@@ -56,7 +57,7 @@ def test_a_dispatcher_keeps_no_worker_from_storing(database: Database) -> None:
     """Else a dispatcher that is stopped stops workers, and the two may wait for each other."""
     job_id = _started(database, ["A text."])
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
     with database.transaction() as tx:
         assert control.cancel(tx, job_id)
@@ -95,7 +96,7 @@ def _started(database: Database, texts: list[str], max_error_rate: float | None 
 
 def _work(database: Database) -> None:
     with database.transaction() as tx:
-        shard = shards.lease_next(tx, KEY, "worker", 60)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
         assert shard is not None
         assert _store(tx, shard)
 
@@ -103,7 +104,7 @@ def _work(database: Database) -> None:
 def _store(tx: Transaction, shard: Shard) -> bool:
     """The first document done, the others failed."""
     rows = [_row(index) for index in range(shard.start, shard.stop)]
-    return shards.store(tx, shard, rows, [], done=True, lease_seconds=60, busy_seconds=1)
+    return leases.stored(tx, shard, rows, done=True)
 
 
 def _row(index: int) -> Row:

@@ -174,10 +174,12 @@ def _leased(
         deaths=0,
         false_starts=0,
         vanished=0,
+        alone=False,
         suspects={},
         tries=0,
         source=source,
         key=ModelKey("lead-1", "1", "lead", None),
         effective=Effective(),
         fair_group="",
+        priority=0,
     )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from jobs.job import Batching
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord, Pace
 from producer.forecast import eta
@@ -28,6 +29,7 @@ JOB = JobRecord(
     reused=0,
     input_tokens=0,
     output_tokens=0,
+    batching=Batching(),
     error=None,
     note=None,
     created_at=NOW,
@@ -40,7 +42,7 @@ JOB = JobRecord(
     deadline=None,
     run_window=None,
     max_error_rate=None,
-    pace=Pace(at=NOW, busy_seconds=400.0, running=1, shards=2, spread=0.0),
+    pace=Pace(at=NOW, busy_seconds=400.0, workers=1, shards=2, spread=0.0),
 )
 
 
@@ -53,11 +55,11 @@ def test_what_is_left_takes_as_long_as_what_is_done() -> None:
 
 
 def test_several_workers_share_it() -> None:
-    one, two = eta(JOB, 1), eta(replace(JOB, pace=replace(_pace(), running=2)), 2)
+    one, two = eta(JOB, 1), eta(replace(JOB, pace=replace(_pace(), workers=2)), 2)
     assert one is not None
     assert two is not None
     assert two.high < one.low
-    last = replace(JOB, completed=990, pace=replace(_pace(), running=2))
+    last = replace(JOB, completed=990, pace=replace(_pace(), workers=2))
     assert eta(last, 8) == eta(last, 1), "one shard is not shared"
 
 

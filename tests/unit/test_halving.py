@@ -103,7 +103,7 @@ def test_a_device_that_is_lost_passes_through() -> None:
 def _generate(engine: LeadEngine, batches: list[list[int]]) -> tuple[dict[int, str], str | None]:
     """Documents of these lengths: the codes of those that fail, and a message."""
     halving = Halving(engine, EFFECTIVE, nullcontext)
-    rows = [row for batch in _batches(engine, batches) for row in halving.generate(batch)]
+    rows = [row for batch in _batches(engine, batches) for _, row in halving.generate(batch)]
     assert sorted(row.index for row in rows) == [*range(sum(map(len, batches)))]
     codes = {row.index: row.error_code for row in rows if row.error_code}
     return codes, next((row.error_message for row in rows if row.error_code), None)
@@ -116,5 +116,5 @@ def _batches(engine: LeadEngine, batches: list[list[int]]) -> list[list[Item]]:
     for lengths in batches:
         documents = [Document(next(numbers), "x" * length) for length in lengths]
         encoded = engine.encode([document.text or "" for document in documents], EFFECTIVE)
-        made.append([Item(*pair) for pair in zip(documents, encoded, strict=True)])
+        made.append([Item(1, *pair) for pair in zip(documents, encoded, strict=True)])
     return made

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from jobs.job import Batching
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord
 from producer import status
@@ -17,7 +18,7 @@ def record(**known: Any) -> JobRecord:
     fields |= {"id": "job_a", "status": JobStatus.IN_PROGRESS, "model": "lead-1", "source": {}}
     fields |= {"requested": {}, "labels": {}, "priority": 0, "created_at": datetime.now(UTC)}
     fields |= {"total": 8, "completed": 1, "failed": 0, "reused": 0, "seconds": 10_800.0}
-    fields |= {"input_tokens": 5, "output_tokens": 5, "dry_run": False}
+    fields |= {"input_tokens": 5, "output_tokens": 5, "dry_run": False, "batching": Batching()}
     return JobRecord(**{**fields, **known})
 
 

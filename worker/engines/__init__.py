@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 from jobs.parameters import Effective
 
 MODEL_ERRORS = (RuntimeError, ValueError, IndexError)
-"""What a model raises over an input that it can not take; anything else is a defect."""
+"""What a model raises over an input that it can not take, as far as is known. A worker puts any
+error down to the document; who runs one text by hand is told of a defect as of one."""
 
 
 class OutOfMemory(Exception):
@@ -67,6 +68,8 @@ class Engine(Protocol):
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
         """Generate for one batch; row i samples with seeds[i] where sampling is on.
+
+        Other threads may encode and decode meanwhile.
 
         Raises OutOfMemory and DeviceLost, and MODEL_ERRORS over an input.
         """

@@ -1,0 +1,255 @@
+"""Leases: a worker's right to a shard until `leased_until`, by the database's clock.
+
+`attempt` is the fencing token: whoever holds an older one changes no row.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
+from sqlalchemy import Row as SqlRow
+
+from jobs.database import Transaction
+from jobs.job import ModelKey, Shard
+from jobs.parameters import Effective
+from jobs.states import (
+    SHARD_IS_CANCELLED,
+    SHARD_LEASABLE,
+    SHARD_RETURNS,
+    SHARD_RUNS,
+    JobStatus,
+    ShardState,
+)
+from jobs.store import clock, deaths, fairness, notes, waiting
+from jobs.store.conditions import (
+    NO_LEASE,
+    NOTHING_IN_HAND,
+    dispatch_order,
+    due,
+    has_error,
+    has_model,
+    mine,
+    workable,
+)
+from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
+
+# Whoever leases locks so many rows for a moment, and others pass them over.
+_MOST_AT_ONCE = 64
+
+# --- taken
+
+
+def take(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard | None:
+    """The shard that a message names; None where somebody else has it or it is over."""
+    return _take_one(tx, shards.c.id == shard_id, worker, seconds)
+
+
+def take_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
+    """A shard that this worker's own dead child had in hand."""
+    own = and_(shards.c.state == ShardState.RUNNING, shards.c.leased_by == worker)
+    return _take_one(tx, own, worker, seconds)
+
+
+def take_next(
+    tx: Transaction,
+    key: ModelKey,
+    worker: str,
+    seconds: float,
+    *,
+    documents: int = 1,
+    like: Shard | None = None,
+    held: Sequence[Shard] = (),
+) -> list[Shard]:
+    """The next shards that the model at hand can do, in dispatch order: as many as it takes to
+    have that many documents, but none behind the first that does not go together with the
+    others, and with `like`.
+
+    What the worker holds already is not leased again. While it holds something, a death need
+    not be one over what is leased here, and no shard that is to be done by itself is leased.
+    """
+    free = and_(_is_free(worker), shards.c.id.not_in([shard.id for shard in held]))
+    found = waiting.in_order(has_model(key), free, limit=min(documents, _MOST_AT_ONCE))
+    candidates = _with_kind(tx, [*tx.execute(found)])
+    chosen = _together(candidates, documents, like, beside=bool(held))
+    return _take(tx, chosen, worker, seconds, beside=bool(held))
+
+
+def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
+    """Whether a worker with this model keeps somebody with another one waiting."""
+    other_shard = (
+        exists()
+        .where(shards.c.job_id == jobs.c.id, SHARD_UNFINISHED)
+        .where(shards.c.state.in_(SHARD_LEASABLE), due())
+        .where(workable(), ~has_model(key))
+    )
+    unvalidated = exists().where(
+        jobs.c.status == JobStatus.VALIDATING, jobs.c.leased_until.is_(None)
+    )
+    return bool(tx.execute(select(or_(other_shard, unvalidated))).scalar_one())
+
+
+def _take_one(
+    tx: Transaction, which: ColumnElement[bool], worker: str, seconds: float
+) -> Shard | None:
+    """The first of few."""
+    free = (
+        select(shards.c.id, shards.c.state)
+        .join(jobs)
+        .outerjoin(fair_shares, fairness.of_job())
+        .where(which, workable(), SHARD_UNFINISHED, _is_free(worker))
+        .order_by(*dispatch_order())
+        .limit(1)
+        .with_for_update(of=shards, skip_locked=True)
+    )
+    return next(iter(_take(tx, [*tx.execute(free)], worker, seconds)), None)
+
+
+def _is_free(worker: str) -> ColumnElement[bool]:
+    """A condition on shards: it waits, or who had it has died."""
+    waits = and_(shards.c.state.in_(SHARD_LEASABLE), due())
+    orphaned = and_(
+        shards.c.state == ShardState.RUNNING,
+        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
+    )
+    return or_(waits, orphaned)
+
+
+def _with_kind(tx: Transaction, locked: Sequence[SqlRow[Any]]) -> list[SqlRow[Any]]:
+    """With what decides which shards go together."""
+    kind = (
+        select(shards.c.id, shards.c.state, shards.c.start, shards.c.stop, shards.c.alone)
+        .add_columns(jobs.c.parameters, jobs.c.priority)
+        .join(jobs)
+        .where(shards.c.id.in_([row.id for row in locked]))
+    )
+    found = {row.id: row for row in tx.execute(kind)} if locked else {}
+    return [found[row.id] for row in locked]
+
+
+def _together(
+    rows: Iterable[SqlRow[Any]], documents: int, like: Shard | None, *, beside: bool
+) -> list[SqlRow[Any]]:
+    """The first rows that go together, until they have so many documents.
+
+    They have the same parameters, and the same priority: another job's would be done as late,
+    or as early. One that is to be done by itself goes with none.
+    """
+    found: list[SqlRow[Any]] = []
+    kind = None if like is None else (like.effective, like.priority)
+    for row in rows:
+        own = (Effective(**row.parameters), row.priority)
+        kind = kind or own
+        if documents <= 0 or own != kind or (row.alone and (found or beside)):
+            break
+        found.append(row)
+        documents = 0 if row.alone else documents - (row.stop - row.start)
+    return found
+
+
+def _take(
+    tx: Transaction,
+    locked: Sequence[SqlRow[Any]],
+    worker: str,
+    seconds: float,
+    *,
+    beside: bool = False,
+) -> list[Shard]:
+    if not locked:
+        return []
+    orphans = [row.id for row in locked if row.state == ShardState.RUNNING]
+    if orphans:
+        deaths.count(tx, orphans, seconds, heir=worker)
+    leased = tx.execute(
+        update(shards)
+        .where(
+            shards.c.id.in_([row.id for row in locked]),
+            shards.c.job_id == jobs.c.id,
+            shards.c.state.in_(SHARD_RUNS.sources),
+        )
+        .values(
+            state=SHARD_RUNS.target,
+            attempt=shards.c.attempt + 1,
+            leased_by=worker,
+            leased_until=clock.after(seconds),
+            queued_at=None,
+            batch_size=int(beside),
+            started_at=func.coalesce(shards.c.started_at, clock.now()),
+        )
+        .returning(
+            shards,
+            jobs.c.source,
+            jobs.c.model,
+            jobs.c.model_revision,
+            jobs.c.engine,
+            jobs.c.dtype,
+            jobs.c.parameters,
+            jobs.c.fair_group,
+            jobs.c.priority,
+        )
+    )
+    by_id = {row.id: _shard(row) for row in leased}
+    return [by_id[row.id] for row in locked]
+
+
+def _shard(row: SqlRow[Any]) -> Shard:
+    return Shard(
+        id=row.id,
+        job_id=row.job_id,
+        number=row.number,
+        start=row.start,
+        stop=row.stop,
+        position=row.position,
+        attempt=row.attempt,
+        deaths=row.deaths,
+        false_starts=row.false_starts,
+        vanished=row.vanished,
+        alone=row.alone,
+        suspects={int(index): alone for index, alone in row.suspects.items()},
+        tries=row.tries,
+        source=row.source,
+        key=ModelKey(row.model, row.model_revision, row.engine, row.dtype),
+        effective=Effective(**row.parameters),
+        fair_group=row.fair_group,
+        priority=row.priority,
+    )
+
+
+# --- held, and given up
+
+
+def renew(tx: Transaction, held: Sequence[Shard], seconds: float) -> set[int]:
+    """Hold on to leases; returns the ids of those that are not lost."""
+    held_on = update(shards).where(mine(held)).values(leased_until=clock.after(seconds))
+    return set(tx.execute(held_on.returning(shards.c.id)).scalars())
+
+
+def hand_back(tx: Transaction, held: Sequence[Shard]) -> int:
+    """Return leases unharmed: a shard ends with its job, or waits for the next worker.
+
+    Returns how many there were still.
+    """
+    over = select(jobs.c.id).where(
+        jobs.c.id == shards.c.job_id,
+        or_(has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
+    )
+    state = case((exists(over), SHARD_IS_CANCELLED.target.value), else_=SHARD_RETURNS.target.value)
+    returned = update(shards).where(mine(held))
+    return tx.execute(returned.values(state=state, **NOTHING_IN_HAND, **NO_LEASE)).rowcount
+
+
+def try_later(tx: Transaction, shard: Shard, seconds: float, code: str, message: str) -> bool:
+    """Return a lease after an error that may pass; not before `seconds` from now."""
+    returned = tx.execute(
+        update(shards)
+        .where(mine([shard]))
+        .values(
+            state=SHARD_RETURNS.target,
+            tries=shards.c.tries + 1,
+            next_attempt_at=clock.after(seconds),
+            **NOTHING_IN_HAND,
+            **NO_LEASE,
+        )
+    ).rowcount
+    if returned:
+        notes.write(tx, shard.job_id, notes.trying_again(code, message, seconds))
+    return bool(returned)
