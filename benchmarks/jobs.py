@@ -30,7 +30,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from benchmarks.engines import shapes
 from benchmarks.own_mill import OwnMill, own_mill
-from benchmarks.report import Report
+from benchmarks.report import Cell, Report
 from jobs.job import SHARD_SIZE
 from jobs.parameters import Effective
 from jobs.store import jobs
@@ -223,7 +223,9 @@ def _from_file(given: argparse.Namespace) -> Case:
 
 
 def _show(report: Report, case: Case, rounds: Rounds) -> None:
-    rows = [[side, median(r), min(r), max(r)] for side, r in rounds.rates.items()]
+    rows: list[list[Cell]] = [
+        [side, median(each), min(each), max(each)] for side, each in rounds.rates.items()
+    ]
     report.table(
         f"{len(case.texts)} documents, documents a second",
         ["side", "median", "least", "most"],
