@@ -1,6 +1,6 @@
 """How well a job's ETA does: what it said at 10, 50 and 90 % done, and what happened.
 
-    python benchmarks/forecasts.py FILE.jsonl --model MODEL [--model MODEL ...] [--runs N]
+    python -m benchmarks.forecasts FILE.jsonl --model MODEL [--model MODEL ...] [--runs N]
 
 Submits FILE to the mill of this machine's settings, which must be running with nothing else
 to do, once for each model and run, one after another, and prints a table as Markdown.

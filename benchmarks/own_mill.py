@@ -92,7 +92,8 @@ class OwnMill:
 
 @contextmanager
 def own_mill(**of_settings: object) -> Iterator[OwnMill]:
-    """A mill under a home of its own, which is gone at the end."""
+    """A mill under a home of its own, which is gone at the end, also where SIGTERM ends us."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="gm") as folder:
         home = Path(folder)
         home.chmod(0o755)  # where PostgreSQL runs as nobody, it must be able to enter

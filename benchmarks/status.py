@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from time import perf_counter
 
-from benchmarks.report import Report
+import psycopg
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
+from benchmarks.report import Report
 from jobs import settings
 from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
@@ -96,8 +97,9 @@ _FILL = (
 
 def _settle(mill: OwnMill) -> None:
     """What PostgreSQL's autovacuum does within a minute of such a change."""
-    with mill.client.database.transaction() as tx:
-        tx.execute(text("ANALYZE"))
+    url = mill.client.database.url.set(drivername="postgresql").render_as_string(False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
 
 
 def close(mill: OwnMill, job: Job) -> None:

@@ -80,6 +80,8 @@ def _lease() -> list[Column[object]]:
 # A query uses a partial index only where it states the same condition in the same words.
 _UNFINISHED = "state NOT IN ('cancelled', 'done')"
 _FAILED = "error_code IS NOT NULL"
+# Somebody had a lease of it. The others have nothing to add to their job's sums.
+_BEGUN = "attempt > 0"
 
 jobs = Table(
     "jobs",
@@ -191,10 +193,21 @@ shards = Table(
         "number",
         postgresql_where=text(_UNFINISHED),
     ),
+    # All that is summed for `status` (jobs/store/jobs.py), so that no row has to be looked at.
+    Index(
+        "ix_shards_begun",
+        "job_id",
+        postgresql_include=[
+            *("state", "completed", "failed", "reused", "input_tokens", "output_tokens"),
+            *("busy_seconds", *(column.name for column in _batching())),
+        ],
+        postgresql_where=text(_BEGUN),
+    ),
     Index("ix_shards_running", "leased_until", postgresql_where=text("state = 'running'")),
     Index("ix_shards_queued", "queued_at", postgresql_where=text("state = 'queued'")),
 )
 
+SHARD_BEGUN = text(f"shards.{_BEGUN}")
 SHARD_UNFINISHED = text(f"shards.{_UNFINISHED}")
 
 documents = Table(

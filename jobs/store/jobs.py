@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Double, Select, case, cast, func, insert, select, true, update
@@ -14,7 +15,7 @@ from jobs.errors import NotFound, UsageError
 from jobs.job import Batching, NewJob
 from jobs.states import JOB_OVER, JobStatus, ShardState
 from jobs.store import clock
-from jobs.tables import jobs, shards
+from jobs.tables import SHARD_BEGUN, jobs, shards
 
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _COUNTS = ("completed", "failed", "reused", "input_tokens", "output_tokens")
@@ -170,6 +171,7 @@ def latest(tx: Transaction, limit: int, labels: Mapping[str, str] | None = None)
 # --- rows
 
 
+@cache
 def _records() -> Select[Any]:
     """Jobs that are over are read from their own columns, the others summed over shards."""
     over = jobs.c.status.in_([*JOB_OVER])
@@ -179,22 +181,26 @@ def _records() -> Select[Any]:
         select(
             *(func.coalesce(func.sum(shards.c[name]), 0).label(name) for name in SUMS),
             func.coalesce(func.sum(shards.c.busy_seconds), 0.0).label("busy_seconds"),
-            func.count(shards.c.leased_by.distinct())
-            .filter(shards.c.state == ShardState.RUNNING)
-            .label("workers"),
             func.count().filter(is_done).label("shards"),
             func.stddev_samp(shards.c.busy_seconds / func.nullif(done, 0))
             .filter(is_done)
             .label("spread"),
         )
-        .where(shards.c.job_id == jobs.c.id, ~over)
+        .where(shards.c.job_id == jobs.c.id, SHARD_BEGUN, ~over)
         .lateral("sums")
+    )
+    # By itself: to count what differs among all shards, all of them would be sorted.
+    workers = (
+        select(func.count(shards.c.leased_by.distinct()))
+        .where(shards.c.job_id == jobs.c.id, shards.c.state == ShardState.RUNNING)
+        .scalar_subquery()
+        .label("workers")
     )
     counts = [
         cast(case((over, jobs.c[name]), else_=sums.c[name]), jobs.c[name].type).label(name)
         for name in SUMS
     ]
-    pace = [sums.c[name] for name in ("busy_seconds", "workers", "shards", "spread")]
+    pace = [workers, *(sums.c[name] for name in ("busy_seconds", "shards", "spread"))]
     own = [column for column in jobs.c if column.name not in SUMS]
     until = func.coalesce(jobs.c.finished_at, clock.now())
     seconds = cast(func.extract("epoch", until - jobs.c.started_at), Double).label("seconds")
