@@ -22,8 +22,8 @@ from pydantic import (
 from jobs import generation_fields
 from jobs.errors import UsageError
 
-Engine = Literal["auto", "transformers", "lead"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Engine = Literal["auto", "native", "transformers", "lead"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 
 
 class Parameters(BaseModel):

@@ -114,6 +114,8 @@ jobs = Table(
     Column("model_revision", Text),
     Column("engine", Text),
     Column("dtype", Text),
+    # Why not by the fastest engine, where it is not.
+    Column("fallback", Text),
     Column("parameters", JSONB),
     Column("report", JSONB),
     # NULL until the source was cut into shards.

@@ -64,6 +64,8 @@ class JobStatusView:
     model_revision: str | None
     engine: str | None
     dtype: str | None
+    fallback: str | None
+    """Why not by the fastest engine, where it is not."""
     source: dict[str, Any]
     parameters: dict[str, Any] | None
     prompt: str | None
@@ -109,6 +111,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         model_revision=job.model_revision,
         engine=job.engine,
         dtype=job.dtype,
+        fallback=job.fallback,
         source=_public_source(job.source),
         parameters=_parameters(job),
         prompt=(job.parameters or job.requested).get("prompt"),

@@ -127,37 +127,29 @@ def finished_prompt(resolved: Resolved, text: str, effective: Effective) -> str:
     return prompts.frame(tokenizer, resolved.kind, effective.prompt)(text)
 
 
-def resolve_engine(resolved: Resolved, engine: str) -> str:
-    """The engine's name where `engine` says "auto"; JobError where the two do not fit."""
-    fitting = "lead" if resolved.kind == "lead" else "transformers"
-    if engine not in ("auto", fitting):
-        message = f"engine: {engine} can not run {resolved.name}; {fitting} can"
-        raise JobError("bad_parameters", message)
-    return fitting
-
-
-def resolve_dtype(resolved: Resolved, dtype: str, device: str) -> str | None:
-    """None for lead, which has no numbers; "auto" is bfloat16 on CUDA and float32 elsewhere."""
-    if resolved.kind == "lead":
-        return None
-    if dtype == "auto":
-        return "bfloat16" if device.startswith("cuda") else "float32"
-    return dtype
-
-
 def load(resolved: Resolved, engine: str, dtype: str | None, device: str) -> Engine:
-    """The model, ready to generate. Takes its time; downloads weights that are not here yet."""
+    """The model, ready to generate. Takes its time; downloads weights that are not here yet.
+
+    Raises JobError where this device is none for it, and what `model_files.load` raises.
+    """
     if resolved.folder is None:
         return LeadEngine(int(resolved.name.removeprefix("lead-")))
-    from worker.engines.transformers import TransformersEngine
-
     model_files.quiet()
-    resolve_engine(resolved, engine)
+    if dtype == "int8" and device != "cpu":
+        message = f"dtype: int8 is for CPUs, and this worker's device is {device}"
+        raise JobError("bad_parameters", message)
     folder = resolved.folder
     if resolved.repository is not None:
         hub.fetch_weights(resolved.repository, resolved.revision, folder)
     tokenizer = model_files.read_tokenizer(folder, resolved.name)
-    model = model_files.load(folder, resolved.kind, dtype or "float32", device, resolved.name)
+    numbers = "float32" if dtype in (None, "int8") else dtype
+    model = model_files.load(folder, resolved.kind, numbers, device, resolved.name)
+    if engine == "native":
+        from worker.engines.native import NativeEngine
+
+        return NativeEngine(model, tokenizer, resolved.kind, dtype or "float32")
+    from worker.engines.transformers import TransformersEngine
+
     return TransformersEngine(model, tokenizer, resolved.kind)
 
 

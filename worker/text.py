@@ -16,6 +16,7 @@ from jobs.documents import storable
 from jobs.errors import DocumentError, UsageError
 from jobs.parameters import Effective, Parameters
 from worker import extra, models
+from worker.choice import Choice, choose
 from worker.engines import MODEL_ERRORS, DeviceLost, Encoded, Engine, Generated, OutOfMemory
 
 
@@ -73,10 +74,9 @@ def summarize(
     if not text.strip():
         raise UsageError("the text is empty; give one as an argument or on standard input")
     resolved = models.resolve(model, home)
-    engine = models.resolve_engine(resolved, engine)
-    settled_dtype = models.resolve_dtype(resolved, dtype, device)
     effective = models.settle(resolved, parameters, prompt)
-    loaded = _load(resolved, engine, settled_dtype, device)
+    chosen = choose(resolved, effective, engine, dtype, device)
+    loaded = _load(resolved, chosen, device)
     [encoded] = loaded.encode([storable(text)], effective)
     generated, summary = _generate(loaded, encoded, effective)
     return {
@@ -87,16 +87,17 @@ def summarize(
         "finish_reason": generated.finish_reason,
         "model": model,
         "model_revision": resolved.revision,
-        "engine": engine,
-        "dtype": settled_dtype,
+        "engine": chosen.engine,
+        "dtype": chosen.dtype,
+        "fallback": chosen.fallback,
         "parameters": effective.flat(),
         "prompt": effective.prompt,
     }
 
 
-def _load(resolved: models.Resolved, engine: str, dtype: str | None, device: str) -> Engine:
+def _load(resolved: models.Resolved, chosen: Choice, device: str) -> Engine:
     try:
-        return models.load(resolved, engine, dtype, device)
+        return models.load(resolved, chosen.engine, chosen.dtype, device)
     except MemoryError as error:
         message = f"the model needs more memory than is free: {error}".removesuffix(": ")
         raise DocumentError("out_of_memory", message) from error

@@ -4,6 +4,7 @@ One message does all waiting jobs of a model. A job that can not be done fails
 here, before any of its documents is touched; the worker lives on.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
 from jobs.store import validations
 from worker import dry_run, models, outages
+from worker.choice import choose
 from worker.engines import DeviceLost
 from worker.heartbeat import Heartbeat
 from worker.leases import defect, retry_pause
@@ -25,6 +27,18 @@ log = logs.get("validation")
 
 # A job is refused once so many workers died while they looked at its model.
 _DEATHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """How a job will be done."""
+
+    key: ModelKey
+    effective: Effective
+    fallback: str | None
+    """Why not by the fastest engine, where it is not."""
+    report: dict[str, Any] | None
+    """What a dry run found."""
 
 
 class Validator:
@@ -77,7 +91,7 @@ class Validator:
         try:
             # Let go before the lease is given up, or a renewal would find it lost.
             with self._heartbeat.holding(renew, hand_back), deadline:
-                key, effective, found = self._settle(validation)
+                settled = self._settle(validation)
         except JobError as error:
             self._refuse(validation, error)
         except TransientError as error:
@@ -88,14 +102,19 @@ class Validator:
             log.exception("a defect")
             self._try_later(validation, defect(error))
         else:
-            with self._database.transaction() as tx:
-                if found is None:
-                    validations.start(tx, validation, key, effective)
-                else:
-                    validations.report(tx, validation, key, effective, found)
-            log.info("job is valid", model=key.model, engine=key.engine)
+            self._keep(validation, settled)
 
-    def _settle(self, validation: Validation) -> tuple[ModelKey, Effective, dict[str, Any] | None]:
+    def _keep(self, validation: Validation, settled: _Settled) -> None:
+        how = settled.key, settled.effective, settled.fallback
+        with self._database.transaction() as tx:
+            if settled.report is None:
+                validations.start(tx, validation, *how)
+            else:
+                validations.report(tx, validation, *how, settled.report)
+        why = {"fallback": settled.fallback} if settled.fallback else {}
+        log.info("job is valid", model=settled.key.model, engine=settled.key.engine, **why)
+
+    def _settle(self, validation: Validation) -> _Settled:
         """What the job is done with; of a dry run also what it found."""
         if validation.deaths >= _DEATHS:
             raise JobError(
@@ -104,18 +123,15 @@ class Validator:
         sources.check(validation.source, self._allowed)
         requested = validation.requested
         resolved = models.resolve(validation.model, self._home)
-        key = ModelKey(
-            model=validation.model,
-            revision=resolved.revision,
-            engine=models.resolve_engine(resolved, requested["engine"]),
-            dtype=models.resolve_dtype(resolved, requested["dtype"], self._device),
-        )
         parameters = Parameters(**requested["parameters"])
         effective = models.settle(resolved, parameters, requested["prompt"])
-        if not validation.dry_run:
-            return key, effective, None
-        found = dry_run.report(self._database, validation, resolved, effective, self._allowed)
-        return key, effective, found
+        asked = requested["engine"], requested["dtype"]
+        chosen = choose(resolved, effective, *asked, self._device)
+        key = ModelKey(validation.model, resolved.revision, chosen.engine, chosen.dtype)
+        found = None
+        if validation.dry_run:
+            found = dry_run.report(self._database, validation, resolved, effective, self._allowed)
+        return _Settled(key, effective, chosen.fallback, found)
 
     def _hand_back(self, validation: Validation) -> None:
         with self._database.transaction() as tx:

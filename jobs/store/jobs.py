@@ -34,6 +34,8 @@ class JobRecord:
     model_revision: str | None
     engine: str | None
     dtype: str | None
+    fallback: str | None
+    """Why not by the fastest engine, where it is not."""
     source: dict[str, Any]
     requested: dict[str, Any]
     parameters: dict[str, Any] | None

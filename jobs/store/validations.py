@@ -103,13 +103,21 @@ def try_later(
     )
 
 
-def start(tx: Transaction, validation: Validation, key: ModelKey, effective: Effective) -> bool:
-    """Validation is over: keep what was settled. False where the lease has been lost."""
+def start(
+    tx: Transaction,
+    validation: Validation,
+    key: ModelKey,
+    effective: Effective,
+    fallback: str | None = None,
+) -> bool:
+    """Validation is over: keep what was settled, and why it is not the fastest engine where it is
+    not. False where the lease has been lost."""
     started = _change(
         tx,
         _mine(validation),
         status=JOB_STARTS.target,
         started_at=clock.now(),
+        fallback=fallback,
         **_settled(key, effective),
     )
     if started:
@@ -122,6 +130,7 @@ def report(
     validation: Validation,
     key: ModelKey,
     effective: Effective,
+    fallback: str | None,
     found: dict[str, Any],
 ) -> bool:
     """A dry run is over: keep what was settled and found. None of its documents is touched."""
@@ -130,6 +139,7 @@ def report(
         _mine(validation),
         status=JOB_IS_REPORTED.target,
         report=found,
+        fallback=fallback,
         finished_at=clock.now(),
         **_settled(key, effective),
     )

@@ -1,4 +1,4 @@
-"""Workers hold several shards at once; and how their model was kept busy."""
+"""Workers hold several shards at once; how their model was kept busy; why which engine."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,7 @@ def upgrade() -> None:
         "UPDATE shards SET alone = true WHERE deaths + false_starts + vanished > 0"
         " OR suspects <> '{}'"
     )
+    op.add_column("jobs", sa.Column("fallback", sa.Text()))
     for table in ("jobs", "shards"):
         for name in _SECONDS_AND_SHARES:
             op.add_column(table, sa.Column(name, sa.Double(), server_default=zero, nullable=False))
@@ -37,5 +38,6 @@ def downgrade() -> None:
     for table in ("jobs", "shards"):
         for name in (*_SECONDS_AND_SHARES, *_TOKENS):
             op.drop_column(table, name)
+    op.drop_column("jobs", "fallback")
     op.drop_column("shards", "alone")
     op.drop_column("shards", "batch_size")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from producer.cli import output
 from producer.cli.output import counted
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def show(job: JobStatusView) -> None:
     documents, shards = counted(total, "document"), counted(report["shards"], "shard")
     click.echo(f"{documents} in {shards}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
-    click.echo(f"engine {job.engine}" + (f", dtype {job.dtype}" if job.dtype else ""))
+    click.echo(output.engine(job))
     click.echo("\nparameters, and who decided them:")
     for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]

@@ -30,6 +30,8 @@ def status(job: str, as_json: bool) -> int:
             output.show_json(found.to_json())
         else:
             click.echo(output.line(found))
+            if found.fallback:
+                click.echo(f"  {output.engine(found)}")
             if found.batching and found.batching.padding_share is not None:
                 click.echo(f"  {output.batching(found.batching)}")
         if not found.over:

@@ -112,6 +112,12 @@ def next_try(note: dict[str, Any]) -> str:
     return f"next try in {duration(left)}" if left >= 1 else "trying again"
 
 
+def engine(job: JobStatusView) -> str:
+    """Which one does the job, in which numbers, and why not the fastest where it is not."""
+    numbers = f", dtype {job.dtype}" if job.dtype else ""
+    return f"engine {job.engine}{numbers}" + (f" ({job.fallback})" if job.fallback else "")
+
+
 def batching(found: BatchingView) -> str:
     """As in: batches 92% full, 3.1% padding, the model waited 0.8% of its time."""
     waited = found.waiting_seconds / (found.waiting_seconds + found.generating_seconds)

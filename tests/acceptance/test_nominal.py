@@ -116,7 +116,7 @@ def test_a_real_model_and_a_bad_one(mill: Mill, tmp_path: Path) -> None:
         assert error["code"] == "model_unknown"
         assert wait(good) == "completed"
         status = good.status()
-        assert status.engine == "transformers"
+        assert status.engine == "native"
         assert status.dtype == "float32"
         assert status.parameters is not None
         assert status.parameters["num_beams"] == 2

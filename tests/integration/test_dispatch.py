@@ -181,7 +181,7 @@ def test_only_who_submits_may_dawdle(database: Database) -> None:
 
 def test_a_connection_that_the_server_ends(database: Database) -> None:
     """Whatever the driver makes of it, it is a database that does not answer."""
-    with pytest.raises(DatabaseUnreachable, match="idle|closed the connection"):
+    with pytest.raises(DatabaseUnreachable, match=r"idle|closed the connection"):
         _dawdle(database)
 
 

@@ -18,6 +18,7 @@ JOB = JobRecord(
     model_revision="1",
     engine="lead",
     dtype=None,
+    fallback=None,
     source={},
     requested={},
     parameters={},

@@ -65,7 +65,7 @@ def test_lead_never_brings_in_torch() -> None:
         "import sys; from pathlib import Path; from worker import models\n"
         "from jobs.parameters import Parameters\n"
         "lead = models.resolve('lead-3', Path('unused'))\n"
-        "models.load(lead, models.resolve_engine(lead, 'auto'), None, 'cpu')\n"
+        "models.load(lead, 'lead', None, 'cpu')\n"
         "models.settle(lead, Parameters(), None)\n"
         "print(sorted({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)))"
     )

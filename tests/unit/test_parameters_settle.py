@@ -194,21 +194,5 @@ def test_lead_counts_words_and_takes_nothing_else() -> None:
         models.settle(lead, Parameters(), "Shorten: ")
 
 
-def test_engines_and_dtypes() -> None:
-    lead, bart = Resolved("lead-3", "1", "lead"), Resolved("b", "0", "encoder-decoder", Path())
-    assert [models.resolve_engine(each, "auto") for each in (lead, bart)] == [
-        "lead",
-        "transformers",
-    ]
-    with pytest.raises(JobError, match="engine: lead can not run b"):
-        models.resolve_engine(bart, "lead")
-    with pytest.raises(JobError, match="engine: transformers can not run lead-3"):
-        models.resolve_engine(lead, "transformers")
-    assert models.resolve_dtype(lead, "auto", "cpu") is None
-    assert models.resolve_dtype(bart, "auto", "cpu") == "float32"
-    assert models.resolve_dtype(bart, "auto", "cuda:1") == "bfloat16"
-    assert models.resolve_dtype(bart, "float16", "cpu") == "float16"
-
-
 def _write(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))

@@ -49,6 +49,7 @@ def test_how_it_was_made() -> None:
         "model_revision": "1",
         "engine": "lead",
         "dtype": None,
+        "fallback": None,
         "parameters": {"max_input_tokens": None, "seed": 7},
         "prompt": None,
     }
@@ -94,7 +95,7 @@ def test_the_same_sample_as_document_0_of_a_job(bart: str) -> None:
     made = printed(document, "--model", bart, *_generate(sampling), "--seed", "3")
     resolved = models.resolve(bart, Path("unused"))
     effective = models.settle(resolved, Parameters(seed=3, generate=sampling), None)
-    engine = models.load(resolved, "transformers", "float32", "cpu")
+    engine = models.load(resolved, made["engine"], made["dtype"], "cpu")
     ids = [each.ids for each in engine.encode([document] * 2, effective)]
     first, second = engine.generate(ids, effective, [effective.seed_of(n) for n in range(2)])
     assert engine.decode([first]) == [made["summary"]]
