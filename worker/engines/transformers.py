@@ -115,7 +115,7 @@ def special_tokens(config: GenerationConfig, tokenizer: PreTrainedTokenizerFast)
     eos = config.eos_token_id if config.eos_token_id is not None else tokenizer.eos_token_id
     pad = config.pad_token_id if config.pad_token_id is not None else tokenizer.pad_token_id
     if pad is None:
-        pad = next(iter(_as_list(eos)), 0)
+        pad = next(iter(as_list(eos)), 0)
     return {
         "bos_token_id": config.bos_token_id,
         "eos_token_id": eos,
@@ -130,7 +130,7 @@ def generated(row: list[int], config: GenerationConfig) -> Generated:
     Padding is told from text by standing behind the end token: where a model has no
     padding of its own, `generate` fills with the end token itself.
     """
-    ends = set(_as_list(config.eos_token_id))
+    ends = set(as_list(config.eos_token_id))
     end = next((place for place, token in enumerate(row) if token in ends), None)
     if end is None:
         return Generated(row, len(row), "length")
@@ -139,7 +139,7 @@ def generated(row: list[int], config: GenerationConfig) -> Generated:
     return Generated(row[:end], end + 1, "length" if forced else "stop")
 
 
-def _as_list(ids: int | list[int] | None) -> list[int]:
+def as_list(ids: int | list[int] | None) -> list[int]:
     if ids is None:
         return []
     return ids if isinstance(ids, list) else [ids]

@@ -1,0 +1,141 @@
+"""The native engine: a decoding loop of our own on a model's own modules and weights.
+
+For encoder-decoders of the families in `families`, on any device. Where it does not know a
+model or a parameter, `unsupported` says so, and `transformers` does it. Its texts are those of
+`generate`; what makes it faster is in the parts: `cache` (nothing is repeated or reordered),
+`linear` (packed weights), `search` (who is done leaves), `rules` and `scoring` (no pass over the
+vocabulary that is not needed).
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from jobs.parameters import Effective
+from worker import prompts
+from worker.engines import Encoded, Generated, device_errors
+from worker.engines.native import families, rules, sampling, search
+from worker.engines.native.beams import Beams
+from worker.engines.native.decoder import Decoder, Decoding
+from worker.engines.native.linear import Dtype
+from worker.engines.native.rows import Rows
+from worker.engines.transformers import as_list, generated, special_tokens
+from worker.generation import Kind, new_tokens
+
+
+class NativeEngine:
+    """One loaded model on one device; it is taken over, and no one else may use it afterwards.
+
+    `dtype`: "int8" for a model that was loaded in float32, else the dtype that it has.
+    """
+
+    name = "native"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        kind: Kind,
+        dtype: Dtype,
+        max_num_batched_tokens: int | None = None,
+        max_num_seqs: int = 64,
+    ) -> None:
+        default = 4096 if model.device.type == "cpu" else 16384
+        self.max_num_batched_tokens: int | None = max_num_batched_tokens or default
+        self.max_num_seqs = max_num_seqs
+        self._tokenizer, self._kind = tokenizer, kind
+        # A fast tokenizer that cuts in one thread can not decode in another.
+        self._decoding_tokenizer = copy.deepcopy(tokenizer)
+        self._special = special_tokens(model.generation_config, tokenizer)
+        self._device = model.device
+        model = model.eval()
+        with torch.inference_mode():
+            self._decoder = Decoder(families.take_apart(model), dtype)
+        self._encoder: Any = model.get_encoder()
+
+    def seqs_per_document(self, effective: Effective) -> int:
+        """As for `TransformersEngine`: on a CPU each beam counts."""
+        on_cpu = self._device.type == "cpu"
+        return int(effective.generation.get("num_beams", 1)) if on_cpu else 1
+
+    def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
+        return prompts.encode(self._tokenizer, self._kind, texts, effective)
+
+    def generate(
+        self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
+    ) -> list[Generated]:
+        fields = {**self._special, **effective.generation}
+        rows = device_errors.named(lambda: self._generate(batch, fields, seeds))
+        config = GenerationConfig(**fields)
+        return [generated(row, config) for row in rows]
+
+    def decode(self, generated: Sequence[Generated]) -> list[str]:
+        ids = [each.ids for each in generated]
+        texts = self._decoding_tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip() for text in texts]
+
+    @torch.inference_mode()
+    def _generate(
+        self, batch: Sequence[list[int]], fields: dict[str, Any], seeds: Sequence[int]
+    ) -> list[list[int]]:
+        beams, most = fields.get("num_beams", 1), new_tokens(fields)
+        ids, mask = _padded(batch, self._special["pad_token_id"], self._device)
+        source = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        cache = self._decoder.remember(source, mask, beams, most)
+        del source
+        start = ids.new_full((len(batch), 1), self._start(fields))
+        settled = rules.Rules(fields, as_list(fields["eos_token_id"]), 1, self._device)
+        how = self._search(start, fields, settled, seeds)
+        decoding = Decoding(self._decoder, cache)
+        return search.run(decoding, how, settled, start.expand(-1, beams), most)
+
+    def _search(
+        self, start: Tensor, fields: dict[str, Any], settled: rules.Rules, seeds: Sequence[int]
+    ) -> search.Search:
+        most = new_tokens(fields)
+        ends = torch.tensor(as_list(fields["eos_token_id"]), dtype=torch.long, device=self._device)
+        if fields.get("num_beams", 1) > 1:
+            penalty, early = fields.get("length_penalty", 1.0), fields.get("early_stopping", False)
+            beams = Beams(start, fields["num_beams"], most, ends, penalty, early)
+            return search.BeamSearch(beams, settled)
+        sampled = fields.get("do_sample")
+        chooser = sampling.Sampler(fields, seeds, most, self._device) if sampled else None
+        return search.RowSearch(Rows(start, most, ends, chooser or sampling.Greedy()), settled)
+
+    def _start(self, fields: dict[str, Any]) -> int:
+        start = fields["decoder_start_token_id"]
+        return int(fields["bos_token_id"] if start is None else start)
+
+
+def unsupported(
+    config: PreTrainedConfig, kind: Kind, effective: Effective, dtype: str = "float32"
+) -> str | None:
+    """What this engine can not do of what is asked, in a few words; None where it does it all."""
+    if kind != "encoder-decoder" or config.model_type not in families.KNOWN:
+        return f"model_type {config.model_type}"
+    if dtype not in ("float32", "bfloat16", "int8"):
+        return dtype
+    fields = effective.generation
+    return sampling.unsupported(fields) or rules.unsupported(fields)
+
+
+def _padded(
+    batch: Sequence[list[int]], pad: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Ids and mask, `[documents, longest]` each, padded at the end."""
+    longest = max(len(ids) for ids in batch)
+    ids = torch.tensor([each + [pad] * (longest - len(each)) for each in batch])
+    lengths = torch.tensor([len(each) for each in batch])
+    mask = (torch.arange(longest) < lengths[:, None]).long()
+    if device.type == "cuda":
+        ids, mask = ids.pin_memory(), mask.pin_memory()
+    return ids.to(device, non_blocking=True), mask.to(device, non_blocking=True)

@@ -1,0 +1,132 @@
+"""One step of an encoder-decoder's decoder on the model's own weights.
+
+Rows are beams, beam beside beam, document after document. The beams of a document share its
+cross-attention: they are queries side by side against one set of keys.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from worker.engines.native.cache import Cache
+from worker.engines.native.families import Block, Family
+from worker.engines.native.linear import Dtype, Linear
+
+
+class Layer:
+    """A block with its projections fused and packed."""
+
+    def __init__(self, block: Block, dtype: Dtype) -> None:
+        own, cross = block.own, block.cross
+        self.own_in = Linear([own.query, own.key, own.value], dtype)
+        self.own_out = Linear([own.output], dtype)
+        self.cross_in = Linear([cross.query], dtype)
+        self.cross_source = Linear([cross.key, cross.value], dtype)
+        self.cross_out = Linear([cross.output], dtype)
+        self.inner = [Linear([each], dtype) for each in block.inner]
+        self.outer = Linear([block.outer], dtype)
+        self.own_norm, self.cross_norm, self.norm = own.norm, cross.norm, block.norm
+        self.activation = block.activation
+
+    def feed(self, states: Tensor) -> Tensor:
+        first = self.activation(self.inner[0](states))
+        return self.outer(first if len(self.inner) == 1 else first * self.inner[1](states))
+
+
+class Decoder:
+    """The weights of a decoder, and how one step is computed with them."""
+
+    def __init__(self, family: Family, dtype: Dtype) -> None:
+        self._family = family
+        self._layers = [Layer(block, dtype) for block in family.blocks]
+        self._head = Linear([family.head], dtype, family.head_scale, family.head_bias)
+
+    def remember(self, source: Tensor, mask: Tensor, beams: int, most: int) -> Cache:
+        """`source`: `[documents, length, width]` from the encoder; `mask`: `[documents, length]`,
+        1 for a token, 0 for padding."""
+        cross = torch.stack([self._source(layer, source) for layer in self._layers])
+        relative = None if self._family.relative is None else self._family.relative(most)
+        return Cache(cross, _padding(mask, source.dtype), beams, most, relative)
+
+    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+        """`tokens`: `[documents, beams]`. Returns `[documents * beams, width]`."""
+        family = self._family
+        states = family.embed(tokens.flatten())
+        states = states if family.embed_scale == 1.0 else states * family.embed_scale
+        if family.positions is not None:
+            states = states + family.positions[cache.step]
+        if family.embed_norm is not None:
+            states = family.embed_norm(states)
+        mask = cache.mask()
+        for number, layer in enumerate(self._layers):
+            states = self._layer(layer, number, states, cache, mask)
+        cache.step += 1
+        return states if family.final_norm is None else family.final_norm(states)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """`[rows, vocabulary]`."""
+        return self._head(hidden)
+
+    def _layer(
+        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor | None
+    ) -> Tensor:
+        if self._family.norm_first:
+            states = states + self._own(layer, number, layer.own_norm(states), cache, mask)
+            states = states + self._cross(layer, number, layer.cross_norm(states), cache)
+            return states + layer.feed(layer.norm(states))
+        states = layer.own_norm(states + self._own(layer, number, states, cache, mask))
+        states = layer.cross_norm(states + self._cross(layer, number, states, cache))
+        return layer.norm(states + layer.feed(states))
+
+    def _own(
+        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor | None
+    ) -> Tensor:
+        fused = layer.own_in(states).view(cache.documents, -1, 3, self._family.heads, cache.size)
+        queries, keys, values = fused.permute(2, 0, 3, 1, 4)
+        keys, values = cache.own(number, keys, values)
+        return layer.own_out(self._attend(queries, keys, values, mask))
+
+    def _cross(self, layer: Layer, number: int, states: Tensor, cache: Cache) -> Tensor:
+        queries = layer.cross_in(states).view(cache.documents, -1, self._family.heads, cache.size)
+        keys, values = cache.cross(number)
+        attended = self._attend(queries.transpose(1, 2), keys, values, cache.padding)
+        return layer.cross_out(attended)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Queries `[documents, heads, beams, size]`. Returns `[documents * beams, width]`."""
+        attended = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, scale=self._family.scaling
+        )
+        return attended.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def _source(self, layer: Layer, source: Tensor) -> Tensor:
+        """Keys and values, `[2, documents, heads, length, size]`."""
+        documents, length, _ = source.shape
+        fused = layer.cross_source(source).view(documents, length, 2, self._family.heads, -1)
+        return fused.permute(2, 0, 3, 1, 4)
+
+
+class Decoding:
+    """A decoder with its memory of one batch: what the search drives."""
+
+    def __init__(self, decoder: Decoder, cache: Cache) -> None:
+        self._decoder, self._cache = decoder, cache
+
+    def step(self, tokens: Tensor) -> Tensor:
+        return self._decoder.step(tokens, self._cache)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self._decoder.logits(hidden)
+
+    def follow(self, parents: Tensor) -> None:
+        self._cache.follow(parents)
+
+    def keep(self, documents: Tensor) -> None:
+        self._cache.keep(documents)
+
+
+def _padding(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Added to scores: 0 for a token, minus infinity for padding."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
+        mask == 0, float("-inf")
+    )
