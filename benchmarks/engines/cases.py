@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines import shapes
-from jobs.parameters import Effective, Parameters
+from jobs.parameters import Parameters
 from worker import model_files, models, prompts
 
 SHARED = Path("../shared")
 _MEAN = 350
 _SIGMA = 0.6
 _SHORTEST, _LONGEST = 20, 1000
-_FIXED = {"num_beams": 4, "min_new_tokens": 48, "max_new_tokens": 48, "early_stopping": True}
+_FIXED_NEW = 48
+_FIXED = {
+    "num_beams": 4,
+    "min_new_tokens": _FIXED_NEW,
+    "max_new_tokens": _FIXED_NEW,
+    "early_stopping": True,
+}
 _DRAWN = {
     **_FIXED,
     "min_new_tokens": 10,
@@ -28,7 +34,7 @@ _DRAWN = {
     "no_repeat_ngram_size": 3,
 }
 # How loud the end token has to be for summaries of 10 to 64 tokens, found by trying.
-_LOUD = {"bart-62m": 3.0, "t5-small": 3.0, "distilbart-12-6": 3.0}
+_LOUD = {"bart-62m": 3.0, "t5-small": 16.0, "distilbart-12-6": 3.0}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ def scitldr(places: Places, count: int) -> Case:
             raise NotHere(f"there is no {needed}; name its folder with --shared")
     rows = [json.loads(line) for line in file.read_text().splitlines()[:count]]
     texts = [row["text"] for row in rows]
-    return _of_texts("scitldr-bart-tiny", str(folder), texts, [r["summaries"] for r in rows], places)
+    references = [row["summaries"] for row in rows]
+    return _of_texts("scitldr-bart-tiny", str(folder), texts, references, places)
 
 
 def smollm2(places: Places, count: int) -> Case:
@@ -102,7 +109,8 @@ def smollm2(places: Places, count: int) -> Case:
     step = max(1, len(found) // count)
     rows = found[::step][:count]
     texts = [row["text"] for row in rows]
-    return _of_texts("smollm2-135m", "smollm2-135m", texts, [], places, min_length=48, max_length=48)
+    lengths = {"min_length": _FIXED_NEW, "max_length": _FIXED_NEW}
+    return _of_texts("smollm2-135m", "smollm2-135m", texts, [], places, **lengths)
 
 
 KINDS = (
@@ -139,7 +147,3 @@ def _random_documents(count: int, end: int, words_from: int) -> list[list[int]]:
     lengths = [round(chance.lognormvariate(mu, _SIGMA)) for _ in range(count)]
     bounded = [min(max(length, _SHORTEST), _LONGEST) for length in lengths]
     return [[*(chance.randrange(words_from, 30000) for _ in range(n - 1)), end] for n in bounded]
-
-
-def effective_of(case: Case) -> Effective:
-    return Effective(generation=case.generation)

@@ -13,18 +13,30 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-from benchmarks.engines.sides import Documents, JobError, Load, Side, open_side
+from benchmarks.engines.sides import Documents, Load, Side
+from jobs.errors import JobError
 
 
 def main(load: Load, documents: list[list[int]], answers: TextIO) -> None:
     try:
-        side = open_side(load)
+        side = _opened(load)
     except (JobError, ImportError) as error:
         _say(answers, refused=str(error))
         return
     _say(answers, ready=True)
     for line in sys.stdin:
         _answer(side, documents, json.loads(line), answers)
+
+
+def _opened(load: Load) -> Side:
+    """What one side needs is not imported for the other: it would count as memory of it."""
+    if load.side == "peer":
+        from benchmarks.engines.peer import Peer
+
+        return Peer(load)
+    from benchmarks.engines.own import Own
+
+    return Own(load)
 
 
 def _answer(side: Side, documents: Documents, asked: dict[str, Any], answers: TextIO) -> None:

@@ -90,7 +90,7 @@ def _rouge(case: Case, found: Sequence[Measured], home: Path) -> dict[Contestant
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks engines", description=__doc__)
     names = [kind.name for kind in cases.KINDS]
-    parser.add_argument("--quick", action="store_true", help="three cases, one round, few documents")
+    parser.add_argument("--quick", action="store_true", help="three small cases, once")
     parser.add_argument("--cases", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default {_ROUNDS}")
     parser.add_argument("--documents", type=int, metavar="N", help="instead of each case's own")

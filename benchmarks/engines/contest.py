@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, cast, get_args
 
 from benchmarks.engines.cases import Case
-from benchmarks.engines.sides import Load
+from benchmarks.engines.sides import SIDES, Dtype, Load
 
 _ENOUGH = 60.0
 """A side whose first round took more seconds than this has no second one."""
@@ -31,7 +31,7 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Contestant:
     side: str
-    dtype: str
+    dtype: Dtype
     processes: int
     threads: int
 
@@ -40,7 +40,9 @@ class Contestant:
         """`side:dtype[:PROCESSESxTHREADS]`; without a split one process has all cores."""
         side, dtype, *split = text.split(":")
         processes, threads = split[0].split("x") if split else ("1", str(cores))
-        return cls(side, dtype, int(processes), int(threads))
+        if side not in SIDES or dtype not in get_args(Dtype):
+            sys.exit(f"benchmarks: {text!r}: write it as in native:int8 or sorted:float32:2x1")
+        return cls(side, cast(Dtype, dtype), int(processes), int(threads))
 
 
 @dataclass

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from worker import model_files
 from worker.models import Resolved
 
 _ROWS = (256, 1024, 4096)
@@ -47,7 +48,7 @@ class Work:
     encoder_width: int
     self_width: int
     cross_width: int
-    """Width of the queries; one token's scores and sums cost 4 operations per position and width."""
+    """Of the queries: a token's scores and sums cost 4 operations per position and width."""
     self_state: int
     cross_state: int
     """Numbers kept per position: keys and values."""
@@ -96,9 +97,10 @@ class Work:
 
 def work_of(resolved: Resolved) -> Work:
     """Reads the configuration; no weights."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    config = AutoConfig.from_pretrained(resolved.folder, local_files_only=True)
+    assert resolved.folder is not None
+    config = model_files.read_config(resolved.folder, resolved.name)
     writes_on = resolved.kind == "decoder-only"
     auto: Any = AutoModelForCausalLM if writes_on else AutoModelForSeq2SeqLM
     with torch.device("meta"):
@@ -169,7 +171,8 @@ def _gemm(dtype: str, rows: int, width: int, ffn: int) -> float:
     layer: Any = torch.nn.Linear(width, ffn, bias=False)
     inputs = torch.randn(rows, width)
     if dtype == "int8":
-        layer = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(layer), dtype=torch.qint8)
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        layer = quantize(torch.nn.Sequential(layer), dtype=torch.qint8)
     else:
         layer, inputs = layer.to(getattr(torch, dtype)), inputs.to(getattr(torch, dtype))
     return 2 * rows * width * ffn / _fastest(lambda: layer(inputs))
