@@ -75,9 +75,11 @@ def t5_small() -> PreTrainedModel:
     config.tie_word_embeddings = config.scale_decoder_outputs = True
     model = T5ForConditionalGeneration(config)
     with torch.no_grad():
-        for block in model.decoder.block:
-            block.layer[1].EncDecAttention.o.weight *= 8
-            block.layer[1].EncDecAttention.q.weight *= 4
+        for name, weight in model.named_parameters():
+            if name.endswith("EncDecAttention.o.weight"):
+                weight *= 8
+            if name.endswith("EncDecAttention.q.weight"):
+                weight *= 4
     return model
 
 
