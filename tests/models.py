@@ -15,6 +15,14 @@ from transformers import (
     BartForConditionalGeneration,
     LlamaConfig,
     LlamaForCausalLM,
+    MarianConfig,
+    MarianMTModel,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    PegasusConfig,
+    PegasusForConditionalGeneration,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     T5Config,
@@ -66,6 +74,59 @@ def tiny_bart(folder: Path) -> Path:
     # As a published summarizer has them: never empty, never long.
     model.generation_config.update(min_length=5, max_length=32)
     return _save(model, tokenizer, folder, loud=2.4)
+
+
+def tiny_bart_like(folder: Path, family: str) -> Path:
+    """BART's kin: "mbart" (normalizes first, learned positions), "pegasus" (normalizes first,
+    computed positions) or "marian" (normalizes last, computed positions, never says its
+    padding, which it starts from)."""
+    config_class, model_class = {
+        "mbart": (MBartConfig, MBartForConditionalGeneration),
+        "pegasus": (PegasusConfig, PegasusForConditionalGeneration),
+        "marian": (MarianConfig, MarianMTModel),
+    }[family]
+    tokenizer = _tokenizer(["<s>", "<pad>", "</s>", "<unk>"], "$A </s>", limit=128)
+    config = config_class(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        max_position_embeddings=128,
+        scale_embedding=True,
+        init_std=0.6,
+        bos_token_id=0,
+        pad_token_id=1,
+        eos_token_id=2,
+        forced_eos_token_id=2,
+        decoder_start_token_id=2 if family == "mbart" else 1,
+    )
+    torch.manual_seed(4)
+    model = model_class(config)
+    model.final_logits_bias.normal_()
+    if family == "marian":
+        model.generation_config.bad_words_ids = [[1]]
+    return _save(model, tokenizer, folder, loud=2.4)
+
+
+def tiny_mt5(folder: Path) -> Path:
+    """As `tiny_t5`, with a gate in its feed-forward layers and no scale on its logits."""
+    tokenizer = _tokenizer(["<pad>", "</s>", "<unk>"], "$A </s>", limit=96)
+    config = MT5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        initializer_factor=3.0,
+        decoder_start_token_id=0,
+    )
+    torch.manual_seed(5)
+    return _save(MT5ForConditionalGeneration(config), tokenizer, folder, loud=1.5)
 
 
 def tiny_t5(folder: Path, tied: bool) -> Path:
