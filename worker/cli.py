@@ -15,7 +15,6 @@ from worker import extra
 Examples:
   gistmill worker
   gistmill worker --device cpu
-  gistmill worker --workers 4
 """
 )
 @click.option(

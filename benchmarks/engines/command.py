@@ -5,18 +5,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.engines import cases, contest, roofline
-from benchmarks.engines.cases import Case, NotHere, Places
+from benchmarks.engines.cases import Case, Kind, NotHere, Places
 from benchmarks.engines.contest import Contestant, Measured
+from benchmarks.engines.sides import Dtype
 from benchmarks.engines.table import COLUMNS, rouge_1, row
 from benchmarks.report import Report
 from worker import model_files, models
 
 HOME = Path(__file__).resolve().parent.parent / ".models"
 _ROUNDS = 3
-_QUICK_ROUNDS = 1
-_QUICK_CASES = ("bart-62m", "scitldr-bart-tiny", "smollm2-135m")
 
 
 def main(arguments: list[str]) -> None:
@@ -24,20 +24,22 @@ def main(arguments: list[str]) -> None:
     model_files.quiet()
     report = Report("engines", "Engines side by side", arguments)
     places = Places(given.home.resolve(), given.shared.resolve())
-    cores = len(os.sched_getaffinity(0))
-    contestants = [Contestant.read(each, cores) for each in given.contestants or _all(cores)]
-    chosen = given.cases or (_QUICK_CASES if given.quick else [kind.name for kind in cases.KINDS])
-    rounds = given.rounds or (_QUICK_ROUNDS if given.quick else _ROUNDS)
-    for kind in cases.KINDS:
-        if kind.name in chosen:
-            count = given.documents or (kind.quick if given.quick else kind.documents)
-            try:
-                case = kind.make(places, count)
-            except NotHere as error:
-                report.note(f"{kind.name}: skipped: {error}")
-                continue
-            _measure(case, contestants, rounds, places.made, report)
+    rounds = given.rounds or (1 if given.quick else _ROUNDS)
+    for kind in _chosen(given):
+        count = given.documents or (given.quick and kind.quick) or kind.documents
+        try:
+            case = kind.make(places, count)
+        except NotHere as error:
+            report.note(f"{kind.name}: skipped: {error}")
+        else:
+            _measure(case, _contestants(kind, given), rounds, places.made, report)
     report.write()
+
+
+def _chosen(given: argparse.Namespace) -> list[Kind]:
+    if given.cases:
+        return [kind for kind in cases.KINDS if kind.name in given.cases]
+    return [kind for kind in cases.KINDS if kind.quick or not given.quick]
 
 
 def _measure(
@@ -46,6 +48,10 @@ def _measure(
     work = roofline.work_of(models.resolve(case.model, home))
     peaks = roofline.peaks(work.layer, len(os.sched_getaffinity(0)))
     found, refused = contest.compete(case, contestants, rounds, home)
+    for line in refused:
+        report.note(f"{case.name}: left out: {line}")
+    if not found:
+        return
     rouge = _rouge(case, found, home)
     oracle = next((each for each in found if each.contestant.dtype == "float32"), found[0])
     new = [len(ids) for ids in oracle.ids]
@@ -60,8 +66,6 @@ def _measure(
         )
         rows.append(row(case, measured, found, least, rouge))
     report.table(_title(case, new), COLUMNS, rows)
-    for line in refused:
-        report.note(f"Left out: {line}")
     report.note(peaks.said())
     report.data(case.name, {"peaks": asdict(peaks), "measured": [asdict(each) for each in found]})
 
@@ -90,7 +94,7 @@ def _rouge(case: Case, found: Sequence[Measured], home: Path) -> dict[Contestant
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks engines", description=__doc__)
     names = [kind.name for kind in cases.KINDS]
-    parser.add_argument("--quick", action="store_true", help="three small cases, once")
+    parser.add_argument("--quick", action="store_true", help="two cases, once, few documents")
     parser.add_argument("--cases", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default {_ROUNDS}")
     parser.add_argument("--documents", type=int, metavar="N", help="instead of each case's own")
@@ -107,12 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _all(cores: int) -> list[str]:
-    """Every side that is worth it; ours in both splits, as the peer chooses between them too."""
-    ours = [f"native:{dtype}" for dtype in ("float32", "bfloat16", "int8")]
-    split = [f"{each}:{cores}x1" for each in ours] if cores > 1 else []
-    return [
+def _contestants(kind: Kind, given: argparse.Namespace) -> list[Contestant]:
+    """Those that were named; else every side that is worth it. Ours are in both splits, as the
+    peer chooses between them too, but for the quick and the large: there all are single threads."""
+    cores = len(os.sched_getaffinity(0))
+    splits = [f"{cores}x1"] if given.quick or not kind.both_splits else [f"1x{cores}", f"{cores}x1"]
+    named = given.contestants or [
         *("textbook:float32", "sorted:float32", "sorted:bfloat16"),
-        *(each for pair in zip(ours, split or ours, strict=True) for each in dict.fromkeys(pair)),
+        *(f"native:{dtype}:{split}" for dtype in get_args(Dtype) for split in splits),
         *("peer:float32", "peer:int8"),
     ]
+    return [Contestant.read(each, cores) for each in dict.fromkeys(named)]

@@ -77,9 +77,9 @@ def t5_small() -> PreTrainedModel:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("EncDecAttention.o.weight"):
-                weight *= 8
+                weight.mul_(8)
             if name.endswith("EncDecAttention.q.weight"):
-                weight *= 4
+                weight.mul_(4)
     return model
 
 
