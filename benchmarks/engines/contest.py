@@ -35,6 +35,9 @@ class Contestant:
     processes: int
     threads: int
 
+    def __str__(self) -> str:
+        return f"{self.side}:{self.dtype}:{self.processes}x{self.threads}"
+
     @classmethod
     def read(cls, text: str, cores: int) -> "Contestant":
         """`side:dtype[:PROCESSESxTHREADS]`; without a split one process has all cores."""
@@ -93,6 +96,7 @@ class _Team:
             _ask(child, do="run", documents=share)
         answers = self._answers()
         measured.seconds.append(perf_counter() - began)
+        print(f"{self.contestant}: {measured.seconds[-1]:.1f} s", file=sys.stderr)
         measured.peak_mib = max(measured.peak_mib, sum(each["peak_mib"] for each in answers))
         if not measured.ids:
             measured.ids = _gathered(self._shares, [each["ids"] for each in answers])
