@@ -9,13 +9,14 @@ export HF_HUB_OFFLINE := 1
 # The seeds with which `make faults` breaks things. Most of it is waiting: four go together.
 SEEDS ?= 1
 
-.PHONY: help setup demo test faults check docs clean
+.PHONY: help setup demo test faults check bench docs clean
 
 help:
 	@echo "make demo    install, and summarize real documents on this machine"
 	@echo "make test    install, and run all tests"
 	@echo "make faults  break everything, and see that nothing is lost (SEEDS=\"1 2 3\")"
 	@echo "make check   install, and check style, types, layers and migrations"
+	@echo "make bench   install, and measure everything side by side (BENCH=\"engines --quick\")"
 	@echo "make docs    write the reference of commands anew"
 	@echo "make setup   install into .venv"
 	@echo "make clean   remove .venv, .demo and caches"
@@ -38,6 +39,16 @@ check: setup
 	@$(BIN)/lint-imports
 	@home=$$(mktemp -d) && GISTMILL_HOME=$$home $(BIN)/gistmill migrate --check; \
 	    code=$$?; rm -rf "$$home"; exit $$code
+
+# What to measure: one benchmark and its options, or all of them.
+BENCH ?=
+
+# CTranslate2, the engine to be measured against, is there for nothing else.
+bench: export PIP_CONSTRAINT := constraints.txt
+bench: setup
+	@$(BIN)/python -c 'import ctranslate2' 2>/dev/null \
+	    || $(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 # As variables, because pip gives a flag --constraint to no isolated build, and the
 # versions that build gistmill are pinned too. pip 23.2 reads the first there, 26.3 the second.

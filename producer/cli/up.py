@@ -32,7 +32,7 @@ Examples:
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Workers on this machine. [default: one for each GPU, or one on the CPU]",
+    help=f"Workers on this machine. {devices.DEFAULT_WORKERS}",
 )
 def command(workers: int | None) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
@@ -83,8 +83,6 @@ def _children(configured: Settings, workers: int | None) -> Iterator[Child]:
     environment = settings.child_environment(configured)
     gistmill = [sys.executable, "-P", "-m", "gistmill"]
     yield Child("dispatch", [*gistmill, "dispatch"], environment)
-    found = devices.find("auto")
-    for number in range(workers or len(found)):
-        device = found[number % len(found)]
-        argv = [*gistmill, "worker", "--device", device]
-        yield Child(f"worker-{number + 1}", argv, environment)
+    for number, place in enumerate(devices.places("auto", workers), start=1):
+        argv = [*gistmill, "worker", "--workers", "1", "--device", place.device]
+        yield Child(f"worker-{number}", argv, {**environment, **place.variables(environment)})

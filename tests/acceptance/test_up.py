@@ -133,6 +133,23 @@ def test_up_needs_no_home_where_nothing_is_embedded(configured: Settings, tmp_pa
         mill.stop()
 
 
+def test_workers_that_share_the_cpu(mill: Mill) -> None:
+    """Two workers under one command, each with its share of the cores; Ctrl-C stops both."""
+    words = ("worker", "--device", "cpu", "--workers", "2")
+    both = mill.start("worker", *words, OMP_NUM_THREADS="")
+    eventually(lambda: _ready(mill) == {"cpu-1", "cpu-2"}, "both are ready")
+    share = f"OMP_NUM_THREADS={max(1, len(os.sched_getaffinity(0)) // 2)}".encode()
+    for pid in children(both.pid):
+        assert share in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    os.killpg(both.pid, signal.SIGINT)
+    assert both.wait(PATIENCE) == 0
+
+
+def _ready(mill: Mill) -> set[str]:
+    said = [line for line in mill.log("worker").read_text().splitlines() if "is ready" in line]
+    return {json.loads(line)["process"] for line in said}
+
+
 def _up(mill: Mill, name: str = "up") -> subprocess.Popen[bytes]:
     up = mill.start(name, "up", "--workers", "2")
     eventually(lambda: "gistmill is up" in mill.log(name).read_text(), "it is up")
