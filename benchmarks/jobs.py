@@ -25,12 +25,12 @@ from time import perf_counter, sleep
 from typing import Any
 
 import torch
-from benchmarks.engines import shapes
-from benchmarks.report import Cell, Report
 from sqlalchemy import text
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from benchmarks.engines import shapes
 from benchmarks.own_mill import OwnMill, own_mill
+from benchmarks.report import Cell, Report
 from jobs.job import SHARD_SIZE
 from jobs.parameters import Effective
 from jobs.store import jobs

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from statistics import mean
 from time import monotonic, sleep
 
-from benchmarks.report import Cell, Report
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
+from benchmarks.report import Cell, Report
 from producer.client import Job
 
 _QUICK = 50_000

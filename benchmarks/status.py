@@ -18,10 +18,10 @@ from itertools import islice
 from time import perf_counter
 
 import psycopg
-from benchmarks.report import Report
 from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
+from benchmarks.report import Report
 from jobs import settings
 from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
