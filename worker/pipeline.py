@@ -109,7 +109,7 @@ class Pipeline:
                 self._stop()
                 return
             following = self._reading.meet() or self._next_window(key)
-        self._storing.meet()
+        self._meet_storing()
 
     # --- windows
 
@@ -126,7 +126,7 @@ class Pipeline:
 
     def _next_window(self, key: ModelKey) -> Window | None:
         """Of what is leased now, with nothing else in hand; None where nothing is to be had."""
-        self._storing.meet()
+        self._meet_storing()
         if self._should_stop(key):
             return None
         taken = self._gather(key, [])
@@ -137,7 +137,8 @@ class Pipeline:
         if self._should_stop(key):
             return None
         taken = self._gather(key, [])
-        return self._reader.window(self._engine(key), taken) if taken else None
+        read = partial(self._reader.window, self._engine(key), taken)
+        return self._leases.answer_for(taken, read) if taken else None
 
     def _gather(self, key: ModelKey, taken: list[Shard]) -> list[Shard]:
         """`taken`, with as many more as make a window with them."""
@@ -220,11 +221,15 @@ class Pipeline:
         if portions:
             self._storing.begin(partial(self._leases.store, portions))
 
+    def _meet_storing(self) -> None:
+        """Nothing is being stored from here on."""
+        self._leases.answer_for(self._leases.held(), self._storing.meet)
+
     # --- ways out
 
     def _stop(self) -> None:
         self._reading.meet()
-        self._storing.meet()
+        self._meet_storing()
         held = self._leases.held()
         if not held:
             return

@@ -142,6 +142,25 @@ def test_what_is_done_is_stored_while_the_model_works(
     assert record(database, job_id).completed == 24
 
 
+def test_a_defect_in_storing_is_tried_again(
+    database: Database, next_child: NextChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is met: here with the last batch there is."""
+
+    def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
+        raise KeyError("a secret of a document")
+
+    job_id = started(database, *range(8))
+    with monkeypatch.context() as broken:
+        broken.setattr(summaries, "add", add)
+        next_child(Recording())()
+    assert (record(database, job_id).note or {})["message"].startswith("KeyError; ")
+    with database.transaction() as tx:
+        tx.exec_driver_sql("UPDATE shards SET next_attempt_at = NULL")
+    next_child(Recording())()
+    assert record(database, job_id).completed == 8
+
+
 def test_how_the_model_was_kept_busy(database: Database, next_child: NextChild) -> None:
     job_id = started(database, *range(12))
     next_child(Recording())()
