@@ -129,10 +129,18 @@ class Decoding:
         return logits
 
 
-def unsupported(config: PreTrainedConfig) -> str | None:
+def opening(batch: Sequence[list[int]], device: torch.device) -> Tensor:
+    """The prompts as a search reads them: `[documents, longest]`, -1 in front of the shorter."""
+    longest = max(len(ids) for ids in batch)
+    return torch.tensor([[-1] * (longest - len(ids)) + ids for ids in batch], device=device)
+
+
+def unsupported(config: PreTrainedConfig, dtype: str) -> str | None:
     """What of a model's configuration is not known here, in a few words."""
     if config.model_type not in KNOWN:
         return f"model_type {config.model_type}"
+    if dtype == "int8":
+        return "int8 decoder-only"
     if getattr(config, "quantization_config", None) is not None:
         return "quantized weights"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])

@@ -36,10 +36,10 @@ class Segments(Cache):
         self.prefix = prefix
         layers, _, _, heads, _, size = prefix.shape
         longest = int(lengths.max())
-        # Zeros, because what is masked is multiplied all the same, by zero.
+        # Zeros, because padding is masked but multiplied all the same, by zero.
         self._prompts = prefix.new_zeros((layers, 2, self.documents, heads, longest, size))
         rows = self.documents * beams
-        self._said = prefix.new_zeros((layers, 2, rows, heads, most, size))
+        self._said = prefix.new_empty((layers, 2, rows, heads, most, size))
         places = torch.arange(longest, device=lengths.device)
         self._padding = (places >= lengths[:, None])[:, None, None, None]
         self._is_padded = int(lengths.min()) < longest
@@ -50,10 +50,15 @@ class Segments(Cache):
         return self._prompts
 
     def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+        self,
+        key_states: Tensor,
+        value_states: Tensor,
+        layer_idx: int,
+        *more: Any,  # noqa: ARG002 - as in transformers, where some caches take more
+        **named: Any,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
         """Writes down `[rows, key heads, tokens, size]` twice and hands them back."""
-        rows, _, tokens, _ = key_states.shape
+        rows, tokens = len(key_states), key_states.shape[2]
         for kind, states in enumerate((key_states, value_states)):
             if self.filling is not None:
                 self._prompts[layer_idx, kind, self.filling, :, :tokens] = states
@@ -95,8 +100,9 @@ class Segments(Cache):
             _times(query, prefix_keys.transpose(2, 3)),
         ]
         weights = torch.cat(scores, dim=-1).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-        of_said, of_prompts, of_prefix = weights.split([each.shape[-1] for each in scores], dim=-1)
-        found = of_said @ said_values
+        lengths = [each.shape[-1] for each in scores]
+        of_said, of_prompts, of_prefix = torch.split(weights, lengths, dim=-1)
+        found: Tensor = of_said @ said_values
         found += _times(of_prompts, values)
         found += _times(of_prefix, prefix_values)
         return found.view(rows, heads, 1, size)
@@ -105,8 +111,8 @@ class Segments(Cache):
         """`scores`: `[rows, key heads, group, tokens]`, of prompts."""
         if not self._is_padded:
             return scores
-        by_document = scores.unflatten(0, (self.documents, -1))
-        return by_document.masked_fill(self._padding, float("-inf")).flatten(0, 1)
+        by_document = scores.view(self.documents, -1, *scores.shape[1:])
+        return by_document.masked_fill(self._padding, float("-inf")).view_as(scores)
 
     def _rows(self, document: int) -> slice:
         return slice(document * self.beams, (document + 1) * self.beams)
