@@ -98,14 +98,14 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def prompts(seed: int, shared: int, count: int = 6) -> list[list[int]]:
-    """Different lengths, `shared` ids at the beginning of all, three at their end."""
+    """Different lengths, some beyond a block of `segments`, `shared` ids at the beginning of all, three at their end."""
     draw = random.Random(seed)
 
     def ids(length: int) -> list[int]:
         return [draw.randrange(3, VOCABULARY) for _ in range(length)]
 
     prefix = ids(shared)
-    return [prefix + ids(draw.choice([1, 2, 9, 30])) + [5, 6, 7] for _ in range(count)]
+    return [prefix + ids(draw.choice([1, 2, 9, 80])) + [5, 6, 7] for _ in range(count)]
 
 
 @pytest.mark.parametrize("family", CONFIGS)

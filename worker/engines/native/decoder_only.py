@@ -76,7 +76,7 @@ class DecoderOnly:
         self._model.base_model(
             input_ids=torch.tensor(padded, device=device),
             position_ids=before + torch.arange(longest, device=device)[None],
-            attention_mask=_causal(before, longest, segments.prefix) if before else None,
+            attention_mask=_causal(before, longest, segments.prefix),
             past_key_values=segments,
             use_cache=True,
             segments=segments,
@@ -174,8 +174,11 @@ def _groups(rows: Sequence[list[int]]) -> Iterator[list[int]]:
     yield group
 
 
-def _causal(before: int, tokens: int, like: Tensor) -> Tensor:
-    """Added to scores: `[1, 1, tokens, before + tokens]`, each token sees those up to itself."""
+def _causal(before: int, tokens: int, like: Tensor) -> Tensor | None:
+    """Added to scores: `[1, 1, tokens, before + tokens]`, each token sees those up to itself.
+    None where attention needs no telling."""
+    if before == 0 or like.device.type == "cpu":
+        return None
     hidden = torch.ones((tokens, before + tokens), dtype=torch.bool, device=like.device)
     mask = like.new_zeros(hidden.shape).masked_fill(hidden.triu(before + 1), float("-inf"))
     return mask[None, None]
