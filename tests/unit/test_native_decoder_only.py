@@ -98,7 +98,8 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def prompts(seed: int, shared: int, count: int = 6) -> list[list[int]]:
-    """Different lengths, some beyond a block of `segments`, `shared` ids at the beginning of all, three at their end."""
+    """Different lengths, some beyond a block of `segments`; `shared` ids at the beginning of
+    all, and three at their end."""
     draw = random.Random(seed)
 
     def ids(length: int) -> list[int]:
