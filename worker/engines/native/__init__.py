@@ -131,9 +131,7 @@ def unsupported(
     return sampling.unsupported(fields) or rules.unsupported(fields)
 
 
-def _padded(
-    batch: Sequence[list[int]], pad: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _padded(batch: Sequence[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Ids and mask, `[documents, longest]` each, padded at the end."""
     longest = max(len(ids) for ids in batch)
     ids = torch.tensor([each + [pad] * (longest - len(each)) for each in batch])
