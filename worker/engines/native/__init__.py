@@ -24,7 +24,15 @@ from transformers import (
 from jobs.parameters import Effective
 from worker import prompts
 from worker.engines import Encoded, Generated, device_errors
-from worker.engines.native import decoder_only, families, rules, sampling, search
+from worker.engines.native import (
+    decoder_only,
+    families,
+    linear,
+    memory,
+    rules,
+    sampling,
+    search,
+)
 from worker.engines.native.beams import Beams
 from worker.engines.native.decoder import Decoder, Decoding
 from worker.engines.native.decoder_only import DecoderOnly
@@ -60,12 +68,15 @@ class NativeEngine:
         self._special = special_tokens(model.generation_config, tokenizer)
         self._device = model.device
         model = model.eval()
+        if self._device.type == "cpu":
+            memory.hold()
         if kind == "decoder-only":
-            self._decoder_only = DecoderOnly(model)
+            self._decoder_only = DecoderOnly(model, dtype)
             return
+        self._encoder: Any = model.get_encoder()
         with torch.inference_mode():
             self._decoder = Decoder(families.take_apart(model), dtype)
-        self._encoder: Any = model.get_encoder()
+            linear.pack(self._encoder, dtype)
 
     def seqs_per_document(self, effective: Effective) -> int:
         """As for `TransformersEngine`: on a CPU each beam counts."""
@@ -134,7 +145,7 @@ def unsupported(
 ) -> str | None:
     """What this engine can not do of what is asked, in a few words; None where it does it all."""
     if kind == "decoder-only":
-        strange = decoder_only.unsupported(config, dtype)
+        strange = decoder_only.unsupported(config)
     else:
         strange = None if config.model_type in families.KNOWN else f"model_type {config.model_type}"
     if strange:

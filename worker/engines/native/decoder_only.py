@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from worker.engines.native import linear
 from worker.engines.native.segments import ATTENTION, Segments, nothing
 
 KNOWN = frozenset(
@@ -28,10 +29,12 @@ _NEGLIGIBLE = 8
 class DecoderOnly:
     """A model that is taken over: it attends through `segments` from here on."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        model.set_attn_implementation(ATTENTION)
-        self._model = model
+    def __init__(self, model: PreTrainedModel, dtype: linear.Dtype) -> None:
         self._nothing = nothing(model.config, next(model.parameters()))
+        model.set_attn_implementation(ATTENTION)
+        with torch.inference_mode():
+            linear.pack(model, dtype)
+        self._model = model
         self._prefix: tuple[list[int], Tensor] = ([], self._nothing)
 
     def read(self, batch: Sequence[list[int]], beams: int, most: int) -> "Decoding":
@@ -135,12 +138,10 @@ def opening(batch: Sequence[list[int]], device: torch.device) -> Tensor:
     return torch.tensor([[-1] * (longest - len(ids)) + ids for ids in batch], device=device)
 
 
-def unsupported(config: PreTrainedConfig, dtype: str) -> str | None:
+def unsupported(config: PreTrainedConfig) -> str | None:
     """What of a model's configuration is not known here, in a few words."""
     if config.model_type not in KNOWN:
         return f"model_type {config.model_type}"
-    if dtype == "int8":
-        return "int8 decoder-only"
     if getattr(config, "quantization_config", None) is not None:
         return "quantized weights"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
