@@ -1,6 +1,7 @@
 """The native engine: a decoding loop of our own on a model's own modules and weights.
 
-For encoder-decoders of the families in `families`, on any device. Where it does not know a
+For encoder-decoders of the families in `families` and decoder-only models of those in
+`decoder_only`, on any device. Where it does not know a
 model or a parameter, `unsupported` says so, and `transformers` does it. Its texts are those of
 `generate`; what makes it faster is in the parts: `cache` (nothing is repeated or reordered),
 `linear` (packed weights), `search` (who is done leaves), `rules` and `scoring` (no pass over the
@@ -23,9 +24,18 @@ from transformers import (
 from jobs.parameters import Effective
 from worker import prompts
 from worker.engines import Encoded, Generated, device_errors
-from worker.engines.native import families, rules, sampling, search
+from worker.engines.native import (
+    decoder_only,
+    families,
+    linear,
+    memory,
+    rules,
+    sampling,
+    search,
+)
 from worker.engines.native.beams import Beams
 from worker.engines.native.decoder import Decoder, Decoding
+from worker.engines.native.decoder_only import DecoderOnly
 from worker.engines.native.linear import Dtype
 from worker.engines.native.rows import Rows
 from worker.engines.transformers import as_list, generated, special_tokens
@@ -58,9 +68,15 @@ class NativeEngine:
         self._special = special_tokens(model.generation_config, tokenizer)
         self._device = model.device
         model = model.eval()
+        if self._device.type == "cpu":
+            memory.hold()
+        if kind == "decoder-only":
+            self._decoder_only = DecoderOnly(model, dtype)
+            return
+        self._encoder: Any = model.get_encoder()
         with torch.inference_mode():
             self._decoder = Decoder(families.take_apart(model), dtype)
-        self._encoder: Any = model.get_encoder()
+            linear.pack(self._encoder, dtype)
 
     def seqs_per_document(self, effective: Effective) -> int:
         """As for `TransformersEngine`: on a CPU each beam counts."""
@@ -88,28 +104,36 @@ class NativeEngine:
         self, batch: Sequence[list[int]], fields: dict[str, Any], seeds: Sequence[int]
     ) -> list[list[int]]:
         beams, most = fields.get("num_beams", 1), new_tokens(fields)
+        decoding: search.Decoder
+        if self._kind == "decoder-only":
+            opening = decoder_only.opening(batch, self._device)
+            decoding = self._decoder_only.read(batch, beams, most)
+        else:
+            start = self._start(fields)
+            opening = torch.full((len(batch), 1), start, device=self._device)
+            decoding = self._read(batch, beams, most)
+        ends = as_list(fields["eos_token_id"])
+        settled = rules.Rules(fields, ends, opening.shape[1], self._device)
+        how = self._search(opening, fields, settled, seeds)
+        return search.run(decoding, how, settled, opening[:, -1:].expand(-1, beams), most)
+
+    def _read(self, batch: Sequence[list[int]], beams: int, most: int) -> Decoding:
         ids, mask = _padded(batch, self._special["pad_token_id"], self._device)
         source = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        cache = self._decoder.remember(source, mask, beams, most)
-        del source
-        start = ids.new_full((len(batch), 1), self._start(fields))
-        settled = rules.Rules(fields, as_list(fields["eos_token_id"]), 1, self._device)
-        how = self._search(start, fields, settled, seeds)
-        decoding = Decoding(self._decoder, cache)
-        return search.run(decoding, how, settled, start.expand(-1, beams), most)
+        return Decoding(self._decoder, self._decoder.remember(source, mask, beams, most))
 
     def _search(
-        self, start: Tensor, fields: dict[str, Any], settled: rules.Rules, seeds: Sequence[int]
+        self, opening: Tensor, fields: dict[str, Any], settled: rules.Rules, seeds: Sequence[int]
     ) -> search.Search:
         most = new_tokens(fields)
         ends = torch.tensor(as_list(fields["eos_token_id"]), dtype=torch.long, device=self._device)
         if fields.get("num_beams", 1) > 1:
             penalty, early = fields.get("length_penalty", 1.0), fields.get("early_stopping", False)
-            beams = Beams(start, fields["num_beams"], most, ends, penalty, early)
+            beams = Beams(opening, fields["num_beams"], most, ends, penalty, early)
             return search.BeamSearch(beams, settled)
         sampled = fields.get("do_sample")
         chooser = sampling.Sampler(fields, seeds, most, self._device) if sampled else None
-        return search.RowSearch(Rows(start, most, ends, chooser or sampling.Greedy()), settled)
+        return search.RowSearch(Rows(opening, most, ends, chooser or sampling.Greedy()), settled)
 
     def _start(self, fields: dict[str, Any]) -> int:
         start = fields["decoder_start_token_id"]
@@ -120,8 +144,12 @@ def unsupported(
     config: PreTrainedConfig, kind: Kind, effective: Effective, dtype: str = "float32"
 ) -> str | None:
     """What this engine can not do of what is asked, in a few words; None where it does it all."""
-    if kind != "encoder-decoder" or config.model_type not in families.KNOWN:
-        return f"model_type {config.model_type}"
+    if kind == "decoder-only":
+        strange = decoder_only.unsupported(config)
+    else:
+        strange = None if config.model_type in families.KNOWN else f"model_type {config.model_type}"
+    if strange:
+        return strange
     if dtype not in ("float32", "bfloat16", "int8"):
         return dtype
     fields = effective.generation

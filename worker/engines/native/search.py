@@ -43,7 +43,8 @@ class Decoder(Protocol):
 class Search(Protocol):
     """What decides. `[documents, beams]` twice are parents and new tokens."""
 
-    step: int
+    @property
+    def step(self) -> int: ...
 
     def choose(self, logits: Tensor) -> tuple[Tensor | None, Tensor]: ...
 
