@@ -134,7 +134,10 @@ def _do_job(mill: OwnMill, case: Case) -> float:
 
 
 _FIRST_LEASE = text("SELECT min(started_at) FROM shards WHERE job_id = :job")
-_DONE = text("SELECT bool_and(state = 'done') FROM shards WHERE job_id = :job")
+_STANDS = text(
+    "SELECT bool_and(state = 'done'), (SELECT error FROM jobs WHERE id = :job)"
+    " FROM shards WHERE job_id = :job"
+)
 
 
 def _submit(mill: OwnMill, case: Case, texts: Sequence[str]) -> Job:
@@ -147,11 +150,11 @@ def _wait(mill: OwnMill, job: Job) -> None:
     """Until its last row is there; that the job is closed takes up to a second more."""
     done = False
     while not done:
-        sleep(0.02)
+        sleep(0.1)
         with mill.client.database.transaction() as tx:
-            done = tx.execute(_DONE, {"job": job.id}).scalar_one()
-            if jobs.get(tx, job.id).error:
-                raise SystemExit(f"the job failed: {jobs.get(tx, job.id).error}")
+            done, error = tx.execute(_STANDS, {"job": job.id}).one()
+        if error:
+            raise SystemExit(f"the job failed: {error}")
 
 
 class _Bare:
