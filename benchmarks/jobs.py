@@ -79,6 +79,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", help="a folder; without it random weights, as BART of 62M")
     parser.add_argument("--file", type=Path, help="JSONL with a column text; goes with --model")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--quick", action="store_true", help="24 documents, one round")
     given = parser.parse_args(arguments)
     if given.quick:
@@ -87,6 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     model_files.quiet()
     with TemporaryDirectory() as folder:
         made = _from_file(given) if given.file else _random(Path(folder), given.documents)
+        made.asked.update(engine=given.engine, dtype=given.dtype)
         rounds = compare(made, given.rounds, given.textbook, report)
     _show(report, made, rounds)
     report.write()
@@ -131,7 +134,10 @@ def _do_job(mill: OwnMill, case: Case) -> float:
 
 
 _FIRST_LEASE = text("SELECT min(started_at) FROM shards WHERE job_id = :job")
-_DONE = text("SELECT bool_and(state = 'done') FROM shards WHERE job_id = :job")
+_STANDS = text(
+    "SELECT bool_and(state = 'done'), (SELECT error FROM jobs WHERE id = :job)"
+    " FROM shards WHERE job_id = :job"
+)
 
 
 def _submit(mill: OwnMill, case: Case, texts: Sequence[str]) -> Job:
@@ -144,11 +150,11 @@ def _wait(mill: OwnMill, job: Job) -> None:
     """Until its last row is there; that the job is closed takes up to a second more."""
     done = False
     while not done:
-        sleep(0.02)
+        sleep(0.1)
         with mill.client.database.transaction() as tx:
-            done = tx.execute(_DONE, {"job": job.id}).scalar_one()
-            if jobs.get(tx, job.id).error:
-                raise SystemExit(f"the job failed: {jobs.get(tx, job.id).error}")
+            done, error = tx.execute(_STANDS, {"job": job.id}).one()
+        if error:
+            raise SystemExit(f"the job failed: {error}")
 
 
 class _Bare:
@@ -214,7 +220,7 @@ def _random(folder: Path, count: int) -> Case:
         " ".join(f"w{chance.randrange(len(shape.marks), 30000)}" for _ in range(length))
         for length in (min(max(each, _SHORTEST), _LONGEST) for each in lengths)
     ]
-    return Case(str(shapes.folder_of(shape, 1.0, folder)), texts, _FIXED)
+    return Case(str(shapes.folder_of(shape, 1.0, folder)), texts, dict(_FIXED))
 
 
 def _from_file(given: argparse.Namespace) -> Case:

@@ -50,6 +50,8 @@ class Run:
     database: float = 0.0
     """MiB, indexes among them."""
     looks: list[Look] = field(default_factory=list)
+    processor: dict[str, float] = field(default_factory=dict)
+    """Seconds by process, the workers' start among them."""
 
     @property
     def rate(self) -> float:
@@ -83,6 +85,12 @@ def main(arguments: Sequence[str]) -> None:
             for each in runs
         ],
     )
+    names = list(runs[-1].processor)
+    report.table(
+        "Processor, milliseconds for 1,000 documents",
+        ["workers", *names],
+        [[each.workers, *(_cost(each, name) for name in names)] for each in runs],
+    )
     for each in runs:
         _show_memory(report, each)
     report.data("runs", [asdict(each) for each in runs])
@@ -94,6 +102,10 @@ def _line(run: Run) -> list[Cell]:
     return [run.workers, run.workers * run.rate, run.rate, submitted, run.database]
 
 
+def _cost(run: Run, name: str) -> float | None:
+    return 1e6 * run.processor[name] / run.documents if name in run.processor else None
+
+
 def run(documents: int, workers: int, every: float) -> Run:
     with own_mill() as mill:
         began = monotonic()
@@ -102,7 +114,10 @@ def run(documents: int, workers: int, every: float) -> Run:
         mill.dispatcher()
         for number in range(1, workers + 1):
             mill.worker(number)
+        before = mill.processor_seconds()
         done.looks = _follow(mill, job, every)
+        after = mill.processor_seconds()
+        done.processor = {name: after[name] - before.get(name, 0) for name in after}
         with mill.client.database.transaction() as tx:
             done.working = float(tx.execute(_WORKING).scalar_one())
             done.database = float(tx.execute(_SIZE).scalar_one())

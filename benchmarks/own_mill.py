@@ -1,7 +1,7 @@
 """A mill of a benchmark's own: embedded services under a fresh home, and real processes.
 
 Whatever is started here is stopped at the end, by its process id, and the home
-is deleted. Also how much memory each process of it takes. Measures nothing else.
+is deleted. Also what memory and processor time each process of it takes. Measures nothing else.
 """
 
 import os
@@ -74,16 +74,23 @@ class OwnMill:
 
         PostgreSQL is all its processes together, the pages that they share counted once.
         """
+        return {name: _pss(pids) for name, pids in self._pids().items()}
+
+    def processor_seconds(self) -> dict[str, float]:
+        """What each of them that still runs has taken, by the same names."""
+        return {name: sum(map(_seconds_of, pids)) for name, pids in self._pids().items()}
+
+    def _pids(self) -> dict[str, list[int]]:
         below = _children()
         found = {}
         for name, process in self._running.items():
-            found[name] = _pss([process.pid])
+            found[name] = [process.pid]
             if children := _descendants(below, process.pid):
-                found[f"{name}, pool child"] = _pss(children)
+                found[f"{name}, pool child"] = children
         for name, program in (("PostgreSQL", b"/postgres\0-D"), ("Redis", b"valkey-server")):
             roots = _processes(program, bytes(self.settings.home))
             family = {pid for root in roots for pid in (root, *_descendants(below, root))}
-            found[name] = _pss(sorted(family))
+            found[name] = sorted(family)
         return found
 
     def _log(self, name: str) -> Path:
@@ -144,6 +151,15 @@ def _descendants(children: dict[int, list[int]], pid: int) -> list[int]:
 
 def _pss(pids: list[int]) -> float:
     return sum(_pss_of(pid) for pid in pids) / _MIB
+
+
+def _seconds_of(pid: int) -> float:
+    """User and system time; 0 for a process that has just ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss_of(pid: int) -> float:

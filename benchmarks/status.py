@@ -156,8 +156,8 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m benchmarks status", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--looks", type=int, default=200)
-    parser.add_argument("--commands", type=int, default=20)
+    parser.add_argument("--looks", type=int, default=100)
+    parser.add_argument("--commands", type=int, default=10)
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK:,} rows, few looks")
     given = parser.parse_args(arguments)
     if given.quick:
