@@ -139,9 +139,6 @@ class _Converter(TransformersConverter):  # type: ignore[misc]  # it has no anno
         if config.model_type == "t5":
             # It takes the one for the other, and would scale untied logits.
             config.tie_word_embeddings = config.scale_decoder_outputs
-        if rope := getattr(config, "rope_parameters", None):
-            # It reads the old names, and would go on with a base of 10,000.
-            config.rope_theta, config.rope_scaling = rope["rope_theta"], None
         return model
 
 
