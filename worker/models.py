@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jobs import model_names
 from jobs.errors import JobError, UsageError
@@ -22,6 +22,8 @@ from worker.generation import Kind, Origin
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+    from worker.engines.native.linear import Dtype
 
 _LEAD_REVISION = "1"
 """Raise it when the same document would get another lead."""
@@ -147,7 +149,8 @@ def load(resolved: Resolved, engine: str, dtype: str | None, device: str) -> Eng
     if engine == "native":
         from worker.engines.native import NativeEngine
 
-        return NativeEngine(model, tokenizer, resolved.kind, dtype or "float32")
+        # `worker.choice` takes it for no other.
+        return NativeEngine(model, tokenizer, resolved.kind, cast("Dtype", dtype))
     from worker.engines.transformers import TransformersEngine
 
     return TransformersEngine(model, tokenizer, resolved.kind)
