@@ -5,6 +5,7 @@ parameter (`worker.generation`), fills no prompt (`worker.prompts`) and chooses 
 batch (`worker.batching`).
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ class TransformersEngine:
         self.max_num_seqs = max_num_seqs
         self._model = model.eval()
         self._tokenizer = tokenizer
+        # A fast tokenizer that cuts in one thread can not decode in another.
+        self._decoding_tokenizer = copy.deepcopy(tokenizer)
         self._kind: Kind = kind
         self._special = special_tokens(model.generation_config, tokenizer)
         self._pad: int = self._special["pad_token_id"]
@@ -64,7 +67,7 @@ class TransformersEngine:
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:
         ids = [each.ids for each in generated]
-        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        texts = self._decoding_tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
     def _sample(
