@@ -1,14 +1,29 @@
 """A job and a shard as a worker sees them, read from SQL in one piece."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Protocol
 
 from jobs.parameters import Effective
 
 SHARD_SIZE = 256
-"""Documents, where a submission names no other."""
+"""Documents at most, where a submission names no other."""
+_FIRST_SIZE = 8
+_OF_EACH_SIZE = 4
+
+
+def shard_sizes(asked: int | None) -> Iterator[int]:
+    """Documents of one shard after the other: as many as asked for, else few at first and then
+    more, so that a small job, too, has work for several workers."""
+    if asked is not None:
+        yield from repeat(asked)
+    size = _FIRST_SIZE
+    while size < SHARD_SIZE:
+        yield from repeat(size, _OF_EACH_SIZE)
+        size *= 2
+    yield from repeat(SHARD_SIZE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from jobs.broker import Broker
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document
 from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, WaitTimeout
-from jobs.job import SHARD_SIZE
 from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.store import control, jobs, summaries, workers
@@ -91,7 +90,7 @@ class Client:
         text_column: str = "text",
         id_column: str | None = None,
         reference_column: str | None = None,
-        shard_size: int = SHARD_SIZE,
+        shard_size: int | None = None,
         max_input_tokens: int | None = None,
         num_beams: int | None = None,
         min_length: int | None = None,

@@ -18,7 +18,7 @@ from jobs.allowed_sources import Allowed
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
-from jobs.job import SHARD_SIZE, NewJob, NewShard
+from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline, jsonl
 from jobs.store import documents, jobs, locks, queueing
@@ -42,7 +42,8 @@ class Request:
     dtype: str = "auto"
     prompt: str | None = None
     parameters: Parameters = field(default_factory=Parameters)
-    shard_size: int = SHARD_SIZE
+    shard_size: int | None = None
+    """Documents of each shard; None for few at first, and then more."""
     labels: Mapping[str, str] = field(default_factory=dict)
     priority: int = 0
     idempotency_key: str | None = None
@@ -57,9 +58,10 @@ class Request:
         self._check_texts()
         _one_of("engine", self.engine, get_args(Engine))
         _one_of("dtype", self.dtype, get_args(Dtype))
-        if not _is_whole(self.shard_size) or not 1 <= self.shard_size <= _LARGEST_SHARD:
+        size = self.shard_size
+        if size is not None and (not _is_whole(size) or not 1 <= size <= _LARGEST_SHARD):
             how = f"write a whole number from 1 to {_LARGEST_SHARD:,}"
-            raise UsageError(f"shard size {self.shard_size!r}: {how}")
+            raise UsageError(f"shard size {size!r}: {how}")
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
         if model_names.is_lead(self.model):
@@ -93,7 +95,7 @@ class Request:
             model=self.model,
             requested=self._requested(),
             source=source,
-            shard_size=self.shard_size,
+            shard_size=self.shard_size or SHARD_SIZE,
             labels=dict(self.labels),
             priority=self.priority,
             dry_run=self.dry_run,
@@ -160,7 +162,9 @@ def submit_file(
             return _same(request, earlier, content)
         job = request.new_job(source)
         jobs.add(tx, job)
-        total = _add_shards(tx, job.id, jsonl.plan(source, request.shard_size, allowed))
+        total = _add_shards(
+            tx, job.id, jsonl.plan(source, shard_sizes(request.shard_size), allowed)
+        )
         _finish(tx, job.id, total, str(path), content)
     return Accepted(job.id, new=True)
 
@@ -177,7 +181,7 @@ def submit_documents(database: Database, request: Request, given: Iterable[Docum
             return _same(request, earlier, content)
         job = request.new_job(inline.describe())
         jobs.add(tx, job)
-        total = _add_shards(tx, job.id, _stored(tx, job.id, read, request.shard_size))
+        total = _add_shards(tx, job.id, _stored(tx, job.id, read, shard_sizes(request.shard_size)))
         _finish(tx, job.id, total, "the input", content)
     return Accepted(job.id, new=True)
 
@@ -223,11 +227,11 @@ def from_python(given: object, columns: Columns) -> Iterator[Document]:
 
 
 def _stored(
-    tx: Transaction, job_id: str, given: Iterable[Document], shard_size: int
+    tx: Transaction, job_id: str, given: Iterable[Document], sizes: Iterator[int]
 ) -> Iterator[NewShard]:
     """Stores documents as they are read, and says which shard they make."""
     remaining = iter(given)
-    while batch := list(islice(remaining, shard_size)):
+    while batch := list(islice(remaining, next(sizes))):
         documents.add(tx, job_id, batch)
         yield NewShard(batch[0].index, batch[-1].index + 1)
 

@@ -32,10 +32,11 @@ class Died(BaseException):
 
 
 class Recording(LeadEngine):
-    """Notes which documents were in hand each time. A document takes `seqs` of 8 sequences."""
+    """Notes which documents were in hand each time. A document takes `seqs` of 8 sequences, or of
+    `most`."""
 
-    def __init__(self, seqs: int = 1) -> None:
-        super().__init__(1, max_num_seqs=8)
+    def __init__(self, seqs: int = 1, most: int = 8) -> None:
+        super().__init__(1, max_num_seqs=most)
         self.batches: list[list[int]] = []
         self._seqs = seqs
 

@@ -17,7 +17,7 @@ LEASE = 60.0
 
 def submitted(database: Database, count: int) -> str:
     given = from_python(sentences(count), Columns())
-    return submit_documents(database, Request(model=KEY.model), given).job_id
+    return submit_documents(database, Request(model=KEY.model, shard_size=256), given).job_id
 
 
 def started(database: Database, count: int) -> str:

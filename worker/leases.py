@@ -16,7 +16,7 @@ from jobs.database import Database, Transaction
 from jobs.errors import GistmillError, JobError, TransientError
 from jobs.job import ModelKey, Portion, Shard
 from jobs.settings import Timings
-from jobs.store import endings, leasing, shards
+from jobs.store import endings, leasing, shards, workers
 from worker.engines import DeviceLost
 
 log = logs.get("leases")
@@ -50,10 +50,11 @@ class Leases:
         self._add([found] if found else [])
         return found
 
-    def next(self, key: ModelKey, documents: int, like: Shard | None = None) -> list[Shard]:
-        """The next shards for the model of `key`, with so many documents if there are: those that
-        go together, and with `like`."""
+    def next(self, key: ModelKey, documents: int, like: Sequence[Shard] = ()) -> list[Shard]:
+        """The next shards for the model of `key`, with so many documents together with `like`, if
+        there are, and no more than this worker's part."""
         with self._database.transaction() as tx:
+            alive = workers.alive(tx, "worker", self._timings.alive)
             found = leasing.take_next(
                 tx,
                 key,
@@ -62,6 +63,7 @@ class Leases:
                 documents=documents,
                 like=like,
                 held=self.held(),
+                workers=max(1, alive),
             )
         self._add(found)
         return found

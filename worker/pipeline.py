@@ -30,6 +30,10 @@ from worker.window import Spent, Window
 
 log = logs.get("pipeline")
 
+# The next window is read while so many batches are left of the one at hand: in good time, and not
+# so early that other workers have nothing to do.
+_READ_AHEAD = 2
+
 LoadEngine = Callable[[ModelKey], Engine]
 
 
@@ -102,10 +106,7 @@ class Pipeline:
         """Window after window, each read while the one before is generated."""
         following = self._window(taken) if taken else self._next_window(key)
         while following is not None:
-            current = following
-            if not current.alone:
-                self._reading.begin(partial(self._read_ahead, current.key))
-            if not self._do(current):
+            if not self._do(following):
                 self._stop()
                 return
             following = self._reading.meet() or self._next_window(key)
@@ -143,9 +144,7 @@ class Pipeline:
     def _gather(self, key: ModelKey, taken: list[Shard]) -> list[Shard]:
         """`taken`, with as many more as make a window with them."""
         while not (taken and taken[0].alone):
-            missing = window.DOCUMENTS - sum(shard.stop - shard.start for shard in taken)
-            like = taken[0] if taken else None
-            more = self._leases.next(key, missing, like) if missing > 0 else []
+            more = self._leases.next(key, window.DOCUMENTS, taken)
             if not more:
                 break
             taken = [*taken, *more]
@@ -184,11 +183,15 @@ class Pipeline:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
         halving = Halving(self._engine(current.key), current.effective, deadline)
         made: Sequence[Portion] = current.set_aside
+        reads = current.alone
         while current.batches:
             if self._worked and self._should_stop(current.key):
                 self._store(made)
                 return False
             batch = self._begin(current, current.batches.pop(0), made)
+            if not reads and len(current.batches) < _READ_AHEAD:
+                self._reading.begin(partial(self._read_ahead, current.key))
+                reads = True
             made = self._generate(current, halving, batch) if batch else []
             current.batches = halving.within_room(current.batches)
         self._store(made)

@@ -42,21 +42,21 @@ def describe(path: Path, columns: Columns, allowed: Allowed) -> dict[str, Any]:
         }
 
 
-def plan(source: dict[str, Any], shard_size: int, allowed: Allowed) -> Iterator[NewShard]:
-    """Cut the file at line ends into shards of `shard_size` documents, in one pass.
+def plan(source: dict[str, Any], sizes: Iterator[int], allowed: Allowed) -> Iterator[NewShard]:
+    """Cut the file at line ends into shards of so many documents, in one pass.
 
     A shard's position is where it begins and ends in bytes, and the number of its first
     line, from 1. Raises NotAllowed, and NotFound where the file can not be read.
     """
     with _submitted(Path(source["path"]), allowed) as file:
         start = index = offset = begin = 0
-        first = 1
+        first, size = 1, next(sizes)
         for number, line in enumerate(file, 1):
             offset += len(line)
             index += bool(line.strip())
-            if index - start == shard_size:
+            if index - start == size:
                 yield NewShard(start, index, {"begin": begin, "end": offset, "line": first})
-                start, begin, first = index, offset, number + 1
+                start, begin, first, size = index, offset, number + 1, next(sizes)
         if index > start:
             yield NewShard(start, index, {"begin": begin, "end": offset, "line": first})
 

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, update
@@ -57,19 +58,24 @@ def take_next(
     seconds: float,
     *,
     documents: int = 1,
-    like: Shard | None = None,
+    like: Sequence[Shard] = (),
     held: Sequence[Shard] = (),
+    workers: int = 1,
 ) -> list[Shard]:
-    """The next shards that the model at hand can do, in dispatch order: as many as it takes to
-    have that many documents, but none behind the first that does not go together with the
-    others, and with `like`.
+    """The next shards that the model at hand can do, in dispatch order: as many as have no more
+    documents than that together with those of `like`, but one at least where there is no `like`,
+    and none behind the first that does not go together with them. Where little waits, one of
+    several `workers` takes its part of it only.
 
     What the worker holds already is not leased again. While it holds something, a death need
     not be one over what is leased here, and no shard that is to be done by itself is leased.
     """
     free = and_(_is_free(worker), shards.c.id.not_in([shard.id for shard in held]))
-    found = waiting.in_order(has_model(key), free, limit=min(documents, _MOST_AT_ONCE))
+    found = waiting.in_order(has_model(key), free, limit=_MOST_AT_ONCE)
     candidates = _with_kind(tx, [*tx.execute(found)])
+    if len(candidates) < _MOST_AT_ONCE:  # these are all there are
+        part = ceil((_documents(like) + _documents(candidates)) / workers)
+        documents = min(documents, part)
     chosen = _together(candidates, documents, like, beside=bool(held))
     return _take(tx, chosen, worker, seconds, beside=bool(held))
 
@@ -127,23 +133,33 @@ def _with_kind(tx: Transaction, locked: Sequence[SqlRow[Any]]) -> list[SqlRow[An
 
 
 def _together(
-    rows: Iterable[SqlRow[Any]], documents: int, like: Shard | None, *, beside: bool
+    rows: Iterable[SqlRow[Any]], documents: int, like: Sequence[Shard], *, beside: bool
 ) -> list[SqlRow[Any]]:
-    """The first rows that go together, until they have so many documents.
+    """The first rows that go together, and with `like`, and have no more documents than that with
+    them; but one, if there is nothing yet.
 
     They have the same parameters, and the same priority: another job's would be done as late,
     or as early. One that is to be done by itself goes with none.
     """
     found: list[SqlRow[Any]] = []
-    kind = None if like is None else (like.effective, like.priority)
+    kind = (like[0].effective, like[0].priority) if like else None
+    own = _documents(like)
     for row in rows:
-        own = (Effective(**row.parameters), row.priority)
-        kind = kind or own
-        if documents <= 0 or own != kind or (row.alone and (found or beside)):
+        kind = kind or (Effective(**row.parameters), row.priority)
+        own += row.stop - row.start
+        one_more = bool(like or found)
+        if (Effective(**row.parameters), row.priority) != kind or (one_more and own > documents):
+            break
+        if row.alone and (one_more or beside):
             break
         found.append(row)
-        documents = 0 if row.alone else documents - (row.stop - row.start)
+        if row.alone:
+            break
     return found
+
+
+def _documents(of: Iterable[Shard | SqlRow[Any]]) -> int:
+    return sum(each.stop - each.start for each in of)
 
 
 def _take(

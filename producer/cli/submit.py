@@ -14,7 +14,6 @@ from jobs import options, settings
 from jobs.allowed_sources import Allowed, is_url, without_secrets
 from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
-from jobs.job import SHARD_SIZE
 from jobs.states import JobStatus
 from producer.cli import dry_run, output, watch
 from producer.cli.labels import parse_labels
@@ -40,7 +39,9 @@ Examples:
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--id-column", help="Your own id of each document, given back with its summary.")
 @click.option("--reference-column", help="A human summary, given back for comparison.")
-@click.option("--shard-size", type=int, default=SHARD_SIZE, show_default=True, metavar="DOCUMENTS")
+@click.option(
+    "--shard-size", type=int, metavar="DOCUMENTS", help="Of each shard. [default: up to 256]"
+)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="To find it by.")
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher goes first.")
 @click.option("--fair-by", metavar="LABEL", help="Share the mill fairly between its values.")

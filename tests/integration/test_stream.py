@@ -113,7 +113,7 @@ def test_what_comes_next_is_read_while_the_model_works(
             return super().generate(batch, effective, seeds)
 
     job_id = started(database, *range(512))
-    next_child(Watching())()
+    next_child(Watching(most=128))()
     assert record(database, job_id).completed == 512
 
 
@@ -187,8 +187,8 @@ def test_what_was_read_ahead_is_handed_back(
             return super().generate(batch, effective, seeds)
 
     job_id = started(database, *range(512))
-    pipeline(database, broker, heartbeat, Stopping()).summarize(_first_shard(database))
-    assert record(database, job_id).completed == 8
+    pipeline(database, broker, heartbeat, Stopping(most=128)).summarize(_first_shard(database))
+    assert record(database, job_id).completed == 128
     with database.transaction() as tx:
         rows = tx.exec_driver_sql(f"SELECT state, {_HARM} FROM shards").all()
     assert [tuple(row) for row in rows] == [("pending", False, 0, 0, {})] * 2
@@ -198,11 +198,10 @@ def test_what_was_read_ahead_is_handed_back(
 
 
 class Poisoned(Recording):
-    """Some documents kill who takes them up, once what can be read ahead has been."""
+    """Some documents kill who takes them up."""
 
-    def __init__(self, database: Database, *poison: int) -> None:
-        super().__init__()
-        self._database = database
+    def __init__(self, *poison: int, most: int = 8) -> None:
+        super().__init__(most=most)
         self._poison = set(poison)
 
     def generate(
@@ -219,7 +218,7 @@ def test_one_that_kills_fails_alone_of_all_in_its_batch(
 ) -> None:
     """Though the shards of the others were each in hand with a single document, too."""
     jobs = [started(database, number) for number in range(6)]
-    engine = Poisoned(database, 3)
+    engine = Poisoned(3)
     assert count_deaths(next_child, engine) == 1 + 3
     codes = [failed(database, job_id) for job_id in jobs]
     assert codes == [{}, {}, {}, {0: "worker_died"}, {}, {}]
@@ -241,7 +240,7 @@ def test_who_was_held_meanwhile_made_no_false_start(
             return super().generate(batch, effective, seeds)
 
     poisoned, other = started(database, *range(256)), started(database, *range(256, 512))
-    engine = ReadAhead(database, 5)
+    engine = ReadAhead(5, most=128)
     assert count_deaths(next_child, engine) == 1 + 3
     assert failed(database, poisoned) == {5: "worker_died"}
     assert record(database, other).completed == 256

@@ -1,6 +1,7 @@
 """What lies below an allowed folder or URL, and every way around that we know."""
 
 import os
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_a_file_that_becomes_a_link_after_the_check(
     path.unlink()
     path.write_text(LINE)
     with pytest.raises(NotAllowed):
-        list(jsonl.plan(source, 8, allowed))
+        list(jsonl.plan(source, repeat(8), allowed))
 
 
 def test_a_pipe_keeps_no_worker_waiting(data: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_shards_hold_every_line_once(
     path = tmp_path_factory.mktemp("source") / "in.jsonl"
     path.write_text("\n".join(lines))
     source = jsonl.describe(path, COLUMNS, ANYWHERE)
-    planned = list(jsonl.plan(source, size, ANYWHERE))
+    planned = list(jsonl.plan(source, repeat(size), ANYWHERE))
     found = [
         document
         for number, new in enumerate(planned)
