@@ -23,7 +23,7 @@ from transformers import (
 from jobs.parameters import Effective
 from worker import prompts
 from worker.engines import Encoded, Generated, device_errors
-from worker.engines.native import families, rules, sampling, search
+from worker.engines.native import families, linear, memory, rules, sampling, search
 from worker.engines.native.beams import Beams
 from worker.engines.native.decoder import Decoder, Decoding
 from worker.engines.native.linear import Dtype
@@ -58,9 +58,12 @@ class NativeEngine:
         self._special = special_tokens(model.generation_config, tokenizer)
         self._device = model.device
         model = model.eval()
+        if self._device.type == "cpu":
+            memory.hold()
+        self._encoder: Any = model.get_encoder()
         with torch.inference_mode():
             self._decoder = Decoder(families.take_apart(model), dtype)
-        self._encoder: Any = model.get_encoder()
+            linear.pack(self._encoder, dtype)
 
     def seqs_per_document(self, effective: Effective) -> int:
         """As for `TransformersEngine`: on a CPU each beam counts."""
@@ -128,9 +131,7 @@ def unsupported(
     return sampling.unsupported(fields) or rules.unsupported(fields)
 
 
-def _padded(
-    batch: Sequence[list[int]], pad: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _padded(batch: Sequence[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Ids and mask, `[documents, longest]` each, padded at the end."""
     longest = max(len(ids) for ids in batch)
     ids = torch.tensor([each + [pad] * (longest - len(each)) for each in batch])

@@ -85,7 +85,9 @@ class Beams:
         if self.step == self._most:
             return torch.ones_like(self._can_improve[:, 0])
         done = ~self._can_improve[:, 0]
-        return done | self._is_finished.all(dim=1) if self._early_stopping is True else done
+        if self._early_stopping is True:
+            done |= self._is_finished.all(dim=1)
+        return done
 
     def keep(self, documents: Tensor) -> None:
         """Only these documents stay, in this order."""
@@ -129,7 +131,8 @@ class Beams:
         length = self._most if longest else self.step
         possible = self._scores[:, :1] / (length**self._length_penalty)
         worst = self._best_scores.min(dim=1, keepdim=True)[0]
-        return (possible > torch.where(self._is_finished, worst, _FAR)).any(dim=1, keepdim=True)
+        beaten: Tensor = possible > torch.where(self._is_finished, worst, _FAR)
+        return beaten.any(dim=1, keepdim=True)
 
 
 def _gather(sequences: Tensor, beams: Tensor) -> Tensor:

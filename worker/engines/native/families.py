@@ -91,9 +91,7 @@ def _bart(model: Any) -> Family:
 def _bart_block(layer: Any) -> Block:
     own, cross = layer.self_attn, layer.encoder_attn
     return Block(
-        own=Attention(
-            own.q_proj, own.k_proj, own.v_proj, own.out_proj, layer.self_attn_layer_norm
-        ),
+        own=Attention(own.q_proj, own.k_proj, own.v_proj, own.out_proj, layer.self_attn_layer_norm),
         cross=Attention(
             cross.q_proj, cross.k_proj, cross.v_proj, cross.out_proj, layer.encoder_attn_layer_norm
         ),

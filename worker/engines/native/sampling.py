@@ -75,8 +75,9 @@ def unsupported(fields: Mapping[str, Any]) -> str | None:
         return None
     if fields.get("num_beams", 1) > 1:
         return "sampling with beams"
-    for name in ("top_h", "typical_p", "epsilon_cutoff", "eta_cutoff"):
-        if fields.get(name) is not None:
+    harmless = {"top_h": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0}
+    for name, value in harmless.items():
+        if fields.get(name, value) != value:
             return name
     return None
 

@@ -43,7 +43,8 @@ class Decoder(Protocol):
 class Search(Protocol):
     """What decides. `[documents, beams]` twice are parents and new tokens."""
 
-    step: int
+    @property
+    def step(self) -> int: ...
 
     def choose(self, logits: Tensor) -> tuple[Tensor | None, Tensor]: ...
 
@@ -93,7 +94,9 @@ class BeamSearch:
         return self._beams.best()
 
 
-def run(decoder: Decoder, search: Search, rules: Rules, first: Tensor, most: int) -> list[list[int]]:
+def run(
+    decoder: Decoder, search: Search, rules: Rules, first: Tensor, most: int
+) -> list[list[int]]:
     """New ids of each document, its end token among them, in the order of the batch.
 
     `first`: `[documents, beams]`, the tokens to begin with; `most`: new tokens at most.
@@ -143,7 +146,9 @@ def _collect(search: Search, places: Sequence[int], found: dict[int, list[int]])
     if not any(done):
         return list(range(len(done)))
     ids, lengths, _ = search.best()
-    for place, is_done, row, length in zip(places, done, ids.tolist(), lengths.tolist(), strict=True):
+    for place, is_done, row, length in zip(
+        places, done, ids.tolist(), lengths.tolist(), strict=True
+    ):
         if is_done:
             found[place] = row[:length]
     alive = [each for each, is_done in enumerate(done) if not is_done]

@@ -1,0 +1,177 @@
+"""The native engine says what `generate` says, family by family.
+
+Both run in batches and in float32, where the order of summation is all that can differ. Where
+two texts are not the same, they must be as good as the same to the model: a near-tie.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from jobs.parameters import Effective
+from tests.models import documents, tiny_bart, tiny_bart_like, tiny_mt5, tiny_t5
+from worker import model_files
+from worker.engines import Generated
+from worker.engines.native import NativeEngine, unsupported
+from worker.engines.native.linear import Dtype
+from worker.engines.transformers import TransformersEngine
+
+MAKERS = {
+    "bart": tiny_bart,
+    "mbart": lambda folder: tiny_bart_like(folder, "mbart"),
+    "pegasus": lambda folder: tiny_bart_like(folder, "pegasus"),
+    "marian": lambda folder: tiny_bart_like(folder, "marian"),
+    "t5": lambda folder: tiny_t5(folder, tied=True),
+    "flan": lambda folder: tiny_t5(folder, tied=False),
+    "mt5": tiny_mt5,
+}
+RULES: list[dict[str, Any]] = [
+    {"max_length": 24},
+    {"max_length": 20, "forced_eos_token_id": "eos", "min_length": 8, "repetition_penalty": 1.3},
+    {"max_new_tokens": 16, "forced_bos_token_id": 44, "min_new_tokens": 6},
+    {
+        "max_length": 20,
+        "suppress_tokens": [17, 30],
+        "begin_suppress_tokens": [40, 41, 42],
+        "bad_words_ids": [[50], [60, 61]],
+    },
+]
+STOPPING: list[dict[str, Any]] = [
+    {"early_stopping": True, "length_penalty": 2.0},
+    {"early_stopping": False, "length_penalty": -0.5},
+    {"early_stopping": "never", "length_penalty": 1.0},
+    {"early_stopping": False, "length_penalty": 1.0},
+]
+"""Taken in turn with RULES: beams need both."""
+
+
+@dataclass(frozen=True)
+class Case:
+    oracle: TransformersEngine
+    native: NativeEngine
+    model: PreTrainedModel
+    folder: Path
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = MAKERS[request.param](tmp_path_factory.mktemp(request.param))
+    tokenizer = model_files.read_tokenizer(folder, request.param)
+    model = _load(folder)
+    oracle = TransformersEngine(model, tokenizer, "encoder-decoder")
+    return Case(oracle, _native(folder, "float32"), model, folder)
+
+
+def _load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
+    return model_files.load(folder, "encoder-decoder", dtype, "cpu", folder.name)
+
+
+def _native(folder: Path, dtype: Dtype) -> NativeEngine:
+    tokenizer = model_files.read_tokenizer(folder, folder.name)
+    model = _load(folder, "float32" if dtype == "int8" else dtype)
+    return NativeEngine(model, tokenizer, "encoder-decoder", dtype)
+
+
+def test_native_says_what_generate_says(case: Case) -> None:
+    total = same = 0
+    stopped = set()
+    for (number, rules), beams, ngram in product(enumerate(RULES), (1, 4), (0, 3)):
+        fields = {**rules, "num_beams": beams, "no_repeat_ngram_size": ngram}
+        effective = _effective(case, fields | (STOPPING[number] if beams > 1 else {}))
+        rows = [each.ids for each in case.oracle.encode(documents(16), effective)]
+        expected = case.oracle.generate(rows, effective, [0] * len(rows))
+        found = case.native.generate(rows, effective, [0] * len(rows))
+        for row, one, other in zip(rows, expected, found, strict=True):
+            total += 1
+            same += one == other
+            stopped.add(one.tokens)
+            if one != other:
+                _see_near_tie(case, row, one, other, effective)
+    assert same >= 0.995 * total
+    assert len(stopped) > 5, "documents end at different steps"
+
+
+def _see_near_tie(
+    case: Case, row: list[int], one: Generated, other: Generated, effective: Effective
+) -> None:
+    """Beam search prefers by score; greedy search by each token, and parts ways at one."""
+    fields = effective.generation
+    if fields["num_beams"] == 1:
+        place = next(p for p, (a, b) in enumerate(zip(one.ids, other.ids, strict=False)) if a != b)
+        logits = _log_probabilities(case, row, one.ids[: place + 1])[place]
+        assert abs(logits[one.ids[place]] - logits[other.ids[place]]) < 1e-3
+        return
+    penalty = fields["length_penalty"]
+    scores = [
+        sum(
+            float(at[token])
+            for at, token in zip(_log_probabilities(case, row, ids), ids, strict=True)
+        )
+        / len(ids) ** penalty
+        for ids in (_with_end(case, one), _with_end(case, other))
+    ]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
+def _with_end(case: Case, text: Generated) -> list[int]:
+    return text.ids + [case.model.config.eos_token_id] * (text.tokens - len(text.ids))
+
+
+def _log_probabilities(case: Case, row: list[int], ids: list[int]) -> torch.Tensor:
+    start = case.model.config.decoder_start_token_id
+    with torch.inference_mode():
+        output = case.model(
+            input_ids=torch.tensor([row]), decoder_input_ids=torch.tensor([[start, *ids[:-1]]])
+        )
+    logits: torch.Tensor = output.logits[0]
+    return logits.log_softmax(dim=-1)
+
+
+def _effective(case: Case, fields: dict[str, Any]) -> Effective:
+    end = case.model.config.eos_token_id
+    settled = {name: end if value == "eos" else value for name, value in fields.items()}
+    return Effective(max_input_tokens=90, generation=settled)
+
+
+def test_what_native_says_does_not_depend_on_the_batch(case: Case) -> None:
+    for fields in ({"num_beams": 3}, {"do_sample": True, "temperature": 1.3, "top_p": 0.9}):
+        effective = _effective(case, {"max_new_tokens": 14, **fields})
+        rows = [each.ids for each in case.native.encode(documents(10), effective)]
+        together = case.native.generate(rows, effective, range(10))
+        backwards = case.native.generate(rows[::-1], effective, range(9, -1, -1))
+        alone = [case.native.generate([row], effective, [seed])[0] for seed, row in enumerate(rows)]
+        assert together == backwards[::-1] == alone
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+@pytest.mark.parametrize("name", ["bart", "flan"])
+def test_fewer_bits_say_mostly_the_same(tmp_path: Path, name: str, dtype: Dtype) -> None:
+    folder = MAKERS[name](tmp_path)
+    effective = Effective(max_input_tokens=90, generation={"max_new_tokens": 6, "num_beams": 2})
+    exact, rough = _native(folder, "float32"), _native(folder, dtype)
+    rows = [each.ids for each in exact.encode(documents(24), effective)]
+    expected = exact.generate(rows, effective, [0] * len(rows))
+    found = rough.generate(rows, effective, [0] * len(rows))
+    firsts = [one.ids[:1] == other.ids[:1] for one, other in zip(expected, found, strict=True)]
+    assert all(1 <= each.tokens <= 6 for each in found)
+    # The weights are drawn wide, and 24 of 24 would be luck; by chance it were 1 in 400.
+    assert sum(firsts) >= (0.7 if dtype == "bfloat16" else 0.4) * len(rows)
+
+
+def test_native_says_what_it_can_not_do(case: Case) -> None:
+    config = case.model.config
+
+    def reason(**fields: Any) -> str | None:
+        return unsupported(config, "encoder-decoder", Effective(generation=fields))
+
+    assert reason(num_beams=4, max_length=9, early_stopping="never") is None
+    assert reason(do_sample=True, num_beams=4, max_length=9) == "sampling with beams"
+    assert reason(encoder_repetition_penalty=1.5) == "encoder_repetition_penalty"
+    assert reason(encoder_repetition_penalty=1.0, renormalize_logits=False) is None
+    assert reason(forced_bos_token_id=3, suppress_tokens=[3]) is not None
+    assert unsupported(config, "decoder-only", Effective()) is not None
