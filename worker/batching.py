@@ -7,6 +7,10 @@ a token or a model. Names are nano-vllm's (`nanovllm/engine/scheduler.py`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_ONE_MORE = 8
+"""One batch more costs as much as an eighth of a full one, in padded tokens: the model is gone
+through once more for each token that is written, however few rows there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -35,15 +39,17 @@ def plan(
     that runs alone. Longest first, so that a batch too large for the device shows
     itself at once and not in the last minute of the night.
 
-    Of all ways to keep these bounds this is one with the fewest batches and, among
-    those, the fewest padded tokens. Cutting the sorted lengths suffices for that:
-    sorting within batches of given sizes, themselves sorted by their longest, never
+    Of all ways to keep these bounds this is one that costs least: padded tokens, and for each
+    batch an eighth of `max_num_batched_tokens`. Without such a bound it is one with the fewest
+    batches and, among those, the fewest padded tokens. Cutting the sorted lengths suffices for
+    that: sorting within batches of given sizes, themselves sorted by their longest, never
     makes the longest of any batch longer.
     """
     order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
-    return _cut(
-        order, _best_rows([lengths[p] for p in order], max_num_batched_tokens, max_num_seqs)
-    )
+    descending = [lengths[position] for position in order]
+    if max_num_batched_tokens is None:
+        return _cut(order, _fewest_batches(descending, max_num_seqs))
+    return _cut(order, _least_cost(descending, max_num_batched_tokens, max_num_seqs))
 
 
 def padded_tokens(batch: Sequence[int], lengths: Sequence[int]) -> int:
@@ -51,19 +57,38 @@ def padded_tokens(batch: Sequence[int], lengths: Sequence[int]) -> int:
     return len(batch) * max(lengths[position] for position in batch)
 
 
-def _best_rows(
-    descending: Sequence[int], max_num_batched_tokens: int | None, max_num_seqs: int
+def batch_cost(max_num_batched_tokens: int) -> int:
+    """What a batch costs a plan beside its padded tokens, in tokens."""
+    return max_num_batched_tokens // _ONE_MORE
+
+
+def _least_cost(
+    descending: Sequence[int], max_num_batched_tokens: int, max_num_seqs: int
 ) -> list[int]:
-    """For each start, how many rows its batch takes in the best plan from there on.
+    """For each start, how many rows its batch takes in the best plan from there on."""
+    end = len(descending)
+    each = batch_cost(max_num_batched_tokens)
+    costs = [(0, 0)] * (end + 1)  # tokens and batches, from here to the end
+    rows = [0] * end
+    for start in reversed(range(end)):
+        longest = descending[start]
+        fitting = max(1, max_num_batched_tokens // max(1, longest))
+        most = min(end - start, max_num_seqs, fitting)
+        costs[start], rows[start] = min(
+            ((costs[start + n][0] + n * longest + each, costs[start + n][1] + 1), n)
+            for n in range(1, most + 1)
+        )
+    return rows
+
+
+def _fewest_batches(descending: Sequence[int], max_num_seqs: int) -> list[int]:
+    """The same where only rows are bounded: the fewest batches, then the fewest padded tokens.
 
     Batches may end only where the fewest follow, and only starts that such a plan comes to are
     looked at: one, where all go together.
     """
     end = len(descending)
-    limits = [
-        _most_rows(end - start, descending[start], max_num_batched_tokens, max_num_seqs)
-        for start in range(end)
-    ]
+    limits = [min(end - start, max_num_seqs) for start in range(end)]
     fewest = [0] * (end + 1)  # batches from here to the end
     for start in reversed(range(end)):
         fewest[start] = fewest[start + limits[start]] + 1
@@ -80,15 +105,6 @@ def _best_rows(
             (tokens[start + n] + n * descending[start], n) for n in choices[start]
         )
     return rows
-
-
-def _most_rows(
-    left: int, longest: int, max_num_batched_tokens: int | None, max_num_seqs: int
-) -> int:
-    most = min(left, max_num_seqs)
-    if max_num_batched_tokens is None:
-        return most
-    return min(most, max(1, max_num_batched_tokens // max(1, longest)))
 
 
 def _as_few(fewest: Sequence[int], start: int, limit: int) -> list[int]:
