@@ -41,7 +41,11 @@ class Refusal:
 
 
 class Halving:
-    """The batches of one shard. `deadline` is how long each attempt may take."""
+    """The batches of one window. `deadline` is how long each attempt may take.
+
+    What the memory was found to hold is kept in the engine's `max_num_batched_tokens`: whatever
+    is planned with that model from then on, of later shards and jobs too, stays within it.
+    """
 
     def __init__(
         self,
@@ -52,8 +56,6 @@ class Halving:
         self._engine = engine
         self._effective = effective
         self._deadline = deadline
-        # Padded tokens in one batch, once a larger one was more than the memory holds.
-        self._room: int | None = None
 
     def generate(self, batch: Sequence[Item]) -> list[tuple[Item, Row]]:
         """One row for each document of the batch."""
@@ -67,7 +69,7 @@ class Halving:
             elif len(part) == 1:
                 rows.append((part[0], _refused(part[0], outcome)))
             elif outcome.memory:
-                self._room = _padded_tokens(part) // 2
+                self._learn(_padded_tokens(part) // 2)
                 parts = self._parts([*part, *chain(*parts)])
             else:
                 middle = len(part) // 2
@@ -79,11 +81,18 @@ class Halving:
         is then written down and stored by itself."""
         return [part for batch in batches for part in self._parts(batch)]
 
+    def _learn(self, tokens: int) -> None:
+        """No batch holds more than so many padded tokens, as long as the model is loaded."""
+        self._engine.max_num_batched_tokens = tokens
+        log.warning("batches get smaller: the memory is too small", max_num_batched_tokens=tokens)
+
     def _parts(self, items: Sequence[Item]) -> list[list[Item]]:
-        """All together, or as many as the memory was found to hold."""
-        if self._room is None:
+        """All together, or as many as the memory was found to hold: a window that was planned
+        before knows nothing of that."""
+        room = self._engine.max_num_batched_tokens
+        if len(items) == 1 or room is None or _padded_tokens(items) <= room:
             return [list(items)]
-        plan = batching.plan(_lengths(items), self._room, max_num_seqs=len(items))
+        plan = batching.plan(_lengths(items), room, max_num_seqs=len(items))
         return [[items[position] for position in part] for part in plan]
 
     def _attempt(self, batch: Sequence[Item]) -> list[Row] | Refusal:

@@ -87,6 +87,22 @@ def test_batches_to_come_are_cut_to_what_was_found() -> None:
     assert [len(part) for part in halving.within_room(others)] == [4, 4, 1]
 
 
+def test_later_shards_and_jobs_keep_within_what_was_found() -> None:
+    """Each window has a halving of its own; the engine is the same."""
+    engine = Refusing(lambda lengths: OutOfMemory() if sum(lengths) > 40 else None)
+    _generate(engine, [[10] * 8])
+    assert engine.max_num_batched_tokens == 40
+    _generate(engine, [[10] * 16])
+    assert engine.refused == [8], "nothing is tried again that was too large"
+    assert engine.done == [4] * 6
+
+
+def test_a_document_that_is_too_large_alone_makes_no_batch_smaller() -> None:
+    engine = Refusing(lambda lengths: OutOfMemory() if 50 in lengths else None)
+    _generate(engine, [[50]])
+    assert engine.max_num_batched_tokens is None
+
+
 def test_whatever_a_model_raises_is_put_down_to_a_document() -> None:
     codes, message = _generate(
         Refusing(lambda lengths: KeyError("x") if 50 in lengths else None), [[50, 10, 10]]

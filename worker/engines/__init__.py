@@ -51,10 +51,9 @@ class Engine(Protocol):
     max_num_seqs: int
     """Sequences that are generated together at most."""
 
-    @property
-    def max_num_batched_tokens(self) -> int | None:
-        """Padded input tokens in one batch; None where only `max_num_seqs` bounds it."""
-        ...
+    max_num_batched_tokens: int | None
+    """Padded input tokens in one batch; None where only `max_num_seqs` bounds it. Lowered where
+    a batch was too large for the memory."""
 
     def seqs_per_document(self, effective: Effective) -> int:
         """How many of `max_num_seqs` one document takes."""
