@@ -1,7 +1,8 @@
 """How much one batch may hold: measured when a model is first loaded on a device, and kept.
 
-On a CPU by the clock, on a GPU by its memory. Chooses no batch (`worker.batching`) and loads no model. The two numbers end up
-in the engine's `max_num_batched_tokens` and `max_num_seqs`, which windows are planned with.
+On a CPU by the clock, on a GPU by its memory. Chooses no batch (`worker.batching`) and loads no
+model. The two numbers end up in the engine's `max_num_batched_tokens` and `max_num_seqs`, which
+windows are planned with.
 
 That of GPUs was never run on one; its test has a stand-in for `torch.cuda`.
 """
