@@ -42,7 +42,7 @@ class Child:
 @cache
 def child() -> Child:
     """Built at the first task, in the child only."""
-    from worker import models
+    from worker import budget, models
 
     configured = settings.load()
     process = WorkerProcess()
@@ -56,9 +56,13 @@ def child() -> Child:
         Database(endpoints.database_url, connections=1), timings, process.drain_file
     )
 
+    budgets = budget.Budgets(configured.home / "budgets", process.device)
+
     def load_engine(key: ModelKey) -> Engine:
         resolved = models.resolve(key.model, configured.home, key.revision)
-        return models.load(resolved, key.engine, key.dtype, process.device)
+        engine = models.load(resolved, key.engine, key.dtype, process.device)
+        budgets.settle(key, engine, budget.measure)
+        return engine
 
     return Child(
         pipeline=Pipeline(
@@ -66,6 +70,7 @@ def child() -> Child:
             broker=Broker(endpoints.broker_url, timings),
             heartbeat=heartbeat,
             load_engine=load_engine,
+            keep_room=budgets.keep_room,
             worker=process.name,
             timings=timings,
             allowed=allowed,

@@ -7,9 +7,9 @@ a token or a model. Names are nano-vllm's (`nanovllm/engine/scheduler.py`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ONE_MORE = 8
-"""One batch more costs as much as an eighth of a full one, in padded tokens: the model is gone
-through once more for each token that is written, however few rows there are."""
+_ONE_MORE = 512
+"""What one batch more costs, in padded tokens: the model is gone through once more for each token
+that is written, however few rows there are. Of small batches, an eighth of a full one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def plan(
     itself at once and not in the last minute of the night.
 
     Of all ways to keep these bounds this is one that costs least: padded tokens, and for each
-    batch an eighth of `max_num_batched_tokens`. Without such a bound it is one with the fewest
+    batch `batch_cost`. Without such a bound it is one with the fewest
     batches and, among those, the fewest padded tokens. Cutting the sorted lengths suffices for
     that: sorting within batches of given sizes, themselves sorted by their longest, never
     makes the longest of any batch longer.
@@ -59,7 +59,7 @@ def padded_tokens(batch: Sequence[int], lengths: Sequence[int]) -> int:
 
 def batch_cost(max_num_batched_tokens: int) -> int:
     """What a batch costs a plan beside its padded tokens, in tokens."""
-    return max_num_batched_tokens // _ONE_MORE
+    return min(_ONE_MORE, max_num_batched_tokens // 8)
 
 
 def _least_cost(

@@ -35,6 +35,7 @@ log = logs.get("pipeline")
 _READ_AHEAD = 2
 
 LoadEngine = Callable[[ModelKey], Engine]
+KeepRoom = Callable[[ModelKey, int, Engine], None]
 
 
 class Pipeline:
@@ -50,11 +51,13 @@ class Pipeline:
         worker: str,
         timings: Timings,
         allowed: Allowed,
+        keep_room: KeepRoom = lambda *_: None,
     ) -> None:
         self._database = database
         self._broker = broker
         self._heartbeat = heartbeat
         self._load_engine = load_engine
+        self._keep_room = keep_room
         self._timings = timings
         self._leases = Leases(database, worker, timings)
         self._reader = Reader(
@@ -181,7 +184,12 @@ class Pipeline:
 
     def _work_through(self, current: Window) -> bool:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
-        halving = Halving(self._engine(current.key), current.effective, deadline)
+        engine = self._engine(current.key)
+
+        def keep_room(tokens: int) -> None:
+            self._keep_room(current.key, tokens, engine)
+
+        halving = Halving(engine, current.effective, deadline, keep_room)
         made: Sequence[Portion] = current.set_aside
         reads = current.alone
         while current.batches:
