@@ -216,11 +216,11 @@ def _fastest(seconds: Callable[[int], float], default: int) -> int:
 def _generate(engine: Engine, documents: int, tokens: int, new: int) -> None:
     """Made-up documents of so many tokens each, and so many new ones for each."""
     effective = Effective(
-        max_input_tokens=tokens,
-        generation={"num_beams": _BEAMS, "max_new_tokens": new, "min_new_tokens": new},
+        generation={"num_beams": _BEAMS, "max_new_tokens": new, "min_new_tokens": new}
     )
+    # Cut here, and not as documents are: a chat template may be longer than a probe.
     [encoded] = engine.encode(["word " * tokens], effective)
-    engine.generate([encoded.ids] * documents, effective, [0] * documents)
+    engine.generate([encoded.ids[:tokens]] * documents, effective, [0] * documents)
 
 
 def _power_of_two(most: float) -> int:

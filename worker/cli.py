@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from jobs import devices, logs, processes, settings
+from jobs import devices, exposure, logs, processes, settings
 from jobs.devices import Place
 from jobs.settings import Settings
 from worker import extra
@@ -35,6 +35,8 @@ def command(device: str, workers: int | None) -> None:
     # Even for lead: any worker may be asked to look at a model.
     extra.require("a worker")
     configured = settings.load()
+    # Here, and not once for each of several.
+    exposure.check(configured)
     form = logs.form_of(configured.log_format, sys.stderr)
     found = devices.places(device, workers)
     if len(found) == 1:

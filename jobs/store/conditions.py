@@ -4,8 +4,9 @@ work, and what a row holds that nobody has a lease on."""
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, tuple_
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 
+from jobs.database import Transaction
 from jobs.job import ModelKey, Shard
 from jobs.states import JobStatus, ShardState
 from jobs.store import clock, hours
@@ -46,6 +47,13 @@ def mine(held: Sequence[Shard]) -> ColumnElement[bool]:
     return and_(
         tuple_(shards.c.id, shards.c.attempt).in_(leases), shards.c.state == ShardState.RUNNING
     )
+
+
+def locked(tx: Transaction, which: ColumnElement[bool]) -> list[int]:
+    """The ids of shards, locked until the transaction ends: in one order, since whoever locks
+    several may meet who does so too."""
+    found = select(shards.c.id).join(jobs).where(which).order_by(shards.c.id)
+    return list(tx.execute(found.with_for_update(of=shards)).scalars())
 
 
 def job_order(of: Any = None) -> tuple[ColumnElement[Any], ...]:

@@ -92,6 +92,7 @@ def _suspects_in_hand() -> ColumnElement[Any]:
 def _note_the_lost(tx: Transaction, which: ColumnElement[bool]) -> None:
     """So that `status` says why nothing moves where a model is never ready."""
     lost = select(shards.c.job_id, shards.c.number, shards.c.leased_by).where(which)
+    lost = lost.order_by(shards.c.job_id)
     for job_id, number, worker in tx.execute(lost):
         message = f"{worker} was gone before it began a batch of shard {number}"
         notes.write(tx, job_id, notes.trying_again("worker_died", message, 0))

@@ -29,6 +29,7 @@ from jobs.store.conditions import (
     due,
     has_error,
     has_model,
+    locked,
     mine,
     workable,
 )
@@ -235,8 +236,11 @@ def _shard(row: SqlRow[Any]) -> Shard:
 
 def renew(tx: Transaction, held: Sequence[Shard], seconds: float) -> set[int]:
     """Hold on to leases; returns the ids of those that are not lost."""
-    held_on = update(shards).where(mine(held)).values(leased_until=clock.after(seconds))
-    return set(tx.execute(held_on.returning(shards.c.id)).scalars())
+    ours = locked(tx, mine(held))
+    tx.execute(
+        update(shards).where(shards.c.id.in_(ours)).values(leased_until=clock.after(seconds))
+    )
+    return set(ours)
 
 
 def hand_back(tx: Transaction, held: Sequence[Shard]) -> int:
@@ -249,7 +253,7 @@ def hand_back(tx: Transaction, held: Sequence[Shard]) -> int:
         or_(has_error(), jobs.c.status.not_in([JobStatus.IN_PROGRESS, JobStatus.PAUSED])),
     )
     state = case((exists(over), SHARD_IS_CANCELLED.target.value), else_=SHARD_RETURNS.target.value)
-    returned = update(shards).where(mine(held))
+    returned = update(shards).where(shards.c.id.in_(locked(tx, mine(held))))
     return tx.execute(returned.values(state=state, **NOTHING_IN_HAND, **NO_LEASE)).rowcount
 
 

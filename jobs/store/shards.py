@@ -13,7 +13,7 @@ from jobs.job import Portion, Shard
 from jobs.states import SHARD_IS_DONE
 from jobs.store import clock, fairness, notes, summaries
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, mine, workable
-from jobs.tables import jobs, shards
+from jobs.tables import shards
 
 
 def announce(
@@ -25,9 +25,7 @@ def announce(
     The fence comes first. Returns the ids of the shards whose leases are not lost, and whose
     jobs go on; of the others nothing is written down.
     """
-    ours = select(shards.c.id).join(jobs).where(mine(held), workable())
-    locked = ours.order_by(shards.c.id).with_for_update(of=shards)
-    going_on = set(tx.execute(locked).scalars())
+    going_on = set(locked(tx, and_(mine(held), workable())))
     size = sum(len(indexes) for shard_id, indexes in batch.items() if shard_id in going_on)
     for shard_id in sorted(going_on):
         indexes = list(batch.get(shard_id, ()))
@@ -46,14 +44,14 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
     The fence comes first. Returns the ids of the shards whose leases are not lost; of the
     others nothing is stored. Counts grow by what was actually inserted.
     """
-    held = mine([portion.shard for portion in portions])
-    locked = select(shards.c.id).where(held).order_by(shards.c.id).with_for_update()
-    ours = set(tx.execute(locked).scalars())
+    ours = set(locked(tx, mine([portion.shard for portion in portions])))
     served: Counter[str] = Counter()
-    for portion in portions:
-        if portion.shard.id in ours:
-            served[portion.shard.fair_group] += _store(tx, portion, seconds)
-    # The last locks, and in one order: they are shared with all who serve the same groups.
+    kept = [portion for portion in portions if portion.shard.id in ours]
+    for portion in kept:
+        served[portion.shard.fair_group] += _store(tx, portion, seconds)
+    for job_id in sorted({portion.shard.job_id for portion in kept if portion.rows}):
+        notes.clear(tx, job_id)
+    # The last locks, and each in one order: they are shared with all who serve the same groups.
     for group, tokens in sorted(served.items()):
         if tokens:
             fairness.charge(tx, group, tokens)
@@ -86,8 +84,6 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now()}
         progress |= {**NO_LEASE, **NOTHING_IN_HAND}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
-    if stored:
-        notes.clear(tx, shard.job_id)
     return read + written
 
 
