@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, cast, func, select, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, and_, cast, func, select, update
 
 from jobs.database import Transaction
 from jobs.job import Portion, Shard
 from jobs.states import SHARD_IS_DONE
 from jobs.store import clock, fairness, notes, summaries
-from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, mine, workable
+from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked, mine, workable
 from jobs.tables import shards
 
 
