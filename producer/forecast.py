@@ -45,7 +45,9 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
         return None
     a_document = pace.busy_seconds / done
     pending = job.total - done
-    shards_left = max(1, ceil(pending / job.shard_size))
+    # The first shards of a job are smaller than its others.
+    shard_size = min(job.shard_size, ceil(done / pace.shards)) if pace.shards else job.shard_size
+    shards_left = max(1, ceil(pending / shard_size))
     at_once = min(pace.workers or workers, shards_left)
     seconds = pending * a_document / at_once
     try:
@@ -54,7 +56,7 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
         return None
     spread = _spread(pace, a_document)
     # Several workers do not end together: the last one may begin a whole shard late.
-    tail = job.shard_size * a_document / 2 if at_once > 1 else 0.0
+    tail = shard_size * a_document / 2 if at_once > 1 else 0.0
     return Eta(
         low=floor(_from_now(window, pace, seconds * (1 - spread))),
         high=ceil(_from_now(window, pace, seconds * (1 + spread) + tail) + _CLOSING),

@@ -139,7 +139,8 @@ class Leases:
     def store(self, portions: Sequence[Portion]) -> None:
         """Store rows; those that are done are given up with their last."""
         done = [portion.shard for portion in portions if portion.done]
-        since = {_lease(shard): self._since[_lease(shard)] for shard in done}
+        # Of one that was put off in the meantime it is not known.
+        since = {_lease(shard): self._since.get(_lease(shard), monotonic()) for shard in done}
         with self._leaves(done), self._database.transaction() as tx:
             ours = shards.store(tx, portions, self._timings.lease)
         for portion in portions:

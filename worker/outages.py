@@ -24,9 +24,12 @@ def hand_back(
     log.warning("handed back once the database answers", error=error)
     # One that answers but can not store would answer at once, all night.
     pause = timings.retry_first if isinstance(error, DatabaseRefuses) else timings.poll
-    while not gives_up():
-        sleep(pause)
+    while True:
+        stops = gives_up()
+        if not stops:
+            sleep(pause)
         with suppress(DatabaseUnreachable):
             hand_back()
             return
-    raise error
+        if stops:
+            raise error

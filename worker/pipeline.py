@@ -113,7 +113,7 @@ class Pipeline:
                 self._stop()
                 return
             following = self._reading.meet() or self._next_window(key)
-        self._meet_storing()
+        self._storing.meet()
 
     # --- windows
 
@@ -130,7 +130,7 @@ class Pipeline:
 
     def _next_window(self, key: ModelKey) -> Window | None:
         """Of what is leased now, with nothing else in hand; None where nothing is to be had."""
-        self._meet_storing()
+        self._storing.meet()
         if self._should_stop(key):
             return None
         taken = self._gather(key, [])
@@ -229,18 +229,17 @@ class Pipeline:
         return current.portions(made, spent)
 
     def _store(self, portions: Sequence[Portion]) -> None:
+        """Who stores answers for what is stored: it is met when others are in hand."""
         if portions:
-            self._storing.begin(partial(self._leases.store, portions))
-
-    def _meet_storing(self) -> None:
-        """Nothing is being stored from here on."""
-        self._leases.answer_for(self._leases.held(), self._storing.meet)
+            store = partial(self._leases.store, portions)
+            mine = [portion.shard for portion in portions]
+            self._storing.begin(partial(self._leases.answer_for, mine, store))
 
     # --- ways out
 
     def _stop(self) -> None:
         self._reading.meet()
-        self._meet_storing()
+        self._storing.meet()
         held = self._leases.held()
         if not held:
             return
@@ -264,6 +263,7 @@ class Pipeline:
             self._timings,
             gives_up=lambda: self._heartbeat.draining or monotonic() >= self._task_ends,
         )
+        self._idle_since = monotonic()  # an outage is not time that the model waited
 
 
 def _about(current: Window) -> AbstractContextManager[None]:

@@ -78,10 +78,10 @@ class Reader:
     def _read(self, engine: Engine, shard: Shard) -> tuple[list[Row], list[Item]]:
         """Rows for what can not be summarized, and what can."""
         _refuse_endless(shard)
-        rows, documents = _set_aside(shard, self._unfinished(shard))
-        texts = [document.text or "" for document in documents]
-        # A chat template or a tokenizer that never returns must not hold the lease for ever.
+        # A disk, a chat template or a tokenizer that never answers must not hold it for ever.
         with self._heartbeat.deadline(self._timings.batch_deadline):
+            rows, documents = _set_aside(shard, self._unfinished(shard))
+            texts = [document.text or "" for document in documents]
             encoded = engine.encode(texts, shard.effective) if texts else []
         pairs = zip(documents, encoded, strict=True)
         return rows, [Item(shard.id, document, ids) for document, ids in pairs]
@@ -130,8 +130,8 @@ def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], 
 def _plan(
     items: Sequence[Item], suspects: dict[int, int], bounds: batching.Bounds
 ) -> list[list[Item]]:
-    """Suspects, which only a shard by itself has, come last and alone, so that what they do,
-    they do to nobody else."""
+    """Suspects come last and alone, so that what they do, they do to nobody else. Only a shard
+    that is done by itself has any."""
     last = [item for item in items if item.document.index in suspects]
     others = [item for item in items if item.document.index not in suspects]
     plan = batching.plan(

@@ -2,7 +2,7 @@
 
 A worker that dies with documents in hand makes them suspects: they run last and alone.
 One that dies before it has begun a batch made a false start. Who hands a lease back died
-of nothing. What follows from the numbers is for `worker.pipeline` to say.
+of nothing. What follows from the numbers is for `worker.reader` and `worker.window` to say.
 """
 
 from collections.abc import Sequence

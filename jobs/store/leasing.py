@@ -123,8 +123,10 @@ def _is_free(worker: str) -> ColumnElement[bool]:
 
 def _with_kind(tx: Transaction, locked: Sequence[SqlRow[Any]]) -> list[SqlRow[Any]]:
     """With what decides which shards go together."""
+    # Who takes over what a worker had in hand at its death counts that first.
+    alone = or_(shards.c.alone, shards.c.state == ShardState.RUNNING).label("alone")
     kind = (
-        select(shards.c.id, shards.c.state, shards.c.start, shards.c.stop, shards.c.alone)
+        select(shards.c.id, shards.c.state, shards.c.start, shards.c.stop, alone)
         .add_columns(jobs.c.parameters, jobs.c.priority)
         .join(jobs)
         .where(shards.c.id.in_([row.id for row in locked]))

@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, and_, cast, func, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    select,
+    update,
+)
 
 from jobs.database import Transaction
 from jobs.job import Portion, Shard
@@ -26,15 +37,22 @@ def announce(
     jobs go on; of the others nothing is written down.
     """
     going_on = set(locked(tx, and_(mine(held), workable())))
-    size = sum(len(indexes) for shard_id, indexes in batch.items() if shard_id in going_on)
-    for shard_id in sorted(going_on):
-        indexes = list(batch.get(shard_id, ()))
-        begun = {"false_starts": 0, "vanished": 0} if indexes else {}
-        tx.execute(
-            update(shards)
-            .where(shards.c.id == shard_id)
-            .values(next_batch=indexes, batch_size=size, leased_until=clock.after(seconds), **begun)
-        )
+    # Not 0 even where nothing of the batch goes on: whoever is held then made no false start.
+    size = sum(len(batch.get(shard_id, ())) for shard_id in going_on) or 1
+    told = {"batch_size": size, "leased_until": clock.after(seconds)}
+    begun = [
+        {"shard": shard_id, "documents": list(indexes)}
+        for shard_id, indexes in batch.items()
+        if shard_id in going_on
+    ]
+    if begun:
+        begin = update(shards).where(shards.c.id == bindparam("shard"))
+        batch_of = bindparam("documents", type_=ARRAY(BigInteger))
+        tx.execute(begin.values(next_batch=batch_of, false_starts=0, vanished=0, **told), begun)
+    only_held = going_on - batch.keys()
+    if only_held:
+        hold = update(shards).where(shards.c.id.in_(only_held))
+        tx.execute(hold.values(next_batch=[], **told))
     return going_on
 
 

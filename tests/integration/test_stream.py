@@ -12,7 +12,7 @@ from jobs.database import Database, Transaction
 from jobs.documents import Columns
 from jobs.job import Row
 from jobs.parameters import Effective
-from jobs.store import control, summaries, validations
+from jobs.store import control, leasing, summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.children import Died, NextChild, Recording, count_deaths, pipeline, record
 from tests.conftest import TIMINGS
@@ -161,6 +161,25 @@ def test_a_defect_in_storing_is_tried_again(
     assert record(database, job_id).completed == 8
 
 
+def test_a_defect_in_storing_is_not_put_down_to_the_next_window(
+    database: Database, next_child: NextChild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = started(database, *range(256)), started(database, *range(256, 512))
+
+    def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
+        if job_id == bad:
+            raise KeyError
+        return whole(tx, job_id, rows)
+
+    whole = summaries.add
+    monkeypatch.setattr(summaries, "add", add)
+    next_child(Recording(most=256))()
+    assert record(database, good).completed == 256
+    with database.transaction() as tx:
+        rows = tx.exec_driver_sql("SELECT tries, state FROM shards ORDER BY id").all()
+    assert [tuple(row) for row in rows] == [(1, "pending"), (0, "done")]
+
+
 def test_how_the_model_was_kept_busy(database: Database, next_child: NextChild) -> None:
     job_id = started(database, *range(12))
     next_child(Recording())()
@@ -224,6 +243,17 @@ def test_one_that_kills_fails_alone_of_all_in_its_batch(
     assert codes == [{}, {}, {}, {0: "worker_died"}, {}, {}]
     assert engine.batches[0] == [0, 1, 2, 3, 4, 5]
     assert sorted(engine.batches[1:]) == [[0], [1], [2], *[[3]] * 3, [4], [5]]
+
+
+def test_what_was_in_hand_at_a_death_is_taken_over_one_by_one(database: Database) -> None:
+    """All of it belongs to the next child at once, and none of it is known to be harmless."""
+    for number in range(3):
+        started(database, number)
+    with database.transaction() as tx:
+        held = leasing.take_next(tx, KEY, WORKER, LEASE, documents=256)
+    assert len(held) == 3
+    with database.transaction() as tx:
+        assert len(leasing.take_next(tx, KEY, WORKER, LEASE, documents=256)) == 1
 
 
 def test_who_was_held_meanwhile_made_no_false_start(
