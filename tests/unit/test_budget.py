@@ -35,8 +35,8 @@ class Timed(LeadEngine):
         self._seconds = seconds
 
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
-        length = effective.max_input_tokens or 0
-        return [Encoded([1] * length, length, truncated=True) for _ in texts]
+        lengths = [len(text.split()) for text in texts]
+        return [Encoded([1] * length, length, truncated=False) for length in lengths]
 
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
