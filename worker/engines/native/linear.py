@@ -19,9 +19,6 @@ Dtype = Literal["float32", "bfloat16", "int8"]
 
 _ROWS = 64
 """Rows that oneDNN is told to expect when it lays out weights; more or fewer work as well."""
-_OUTPUTS = 64
-"""Outputs come in multiples of this: with rows that end anywhere else, as BART's vocabulary of
-50,265 does, bfloat16 reached 84 GFLOP/s where it reaches 213."""
 
 
 class Linear(nn.Module):
@@ -52,16 +49,6 @@ class Linear(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """`[…, inputs]` to `[…, outputs]`."""
         return self._multiply(states)
-
-
-def head(layer: nn.Linear, dtype: Dtype, scale: float, bias: Tensor | None) -> Linear:
-    """The layer that makes logits; its outputs are filled up with tokens that are never said."""
-    outputs, inputs = layer.weight.shape
-    more = -outputs % _OUTPUTS
-    bias = layer.weight.new_zeros(outputs) if bias is None else bias
-    filled = nn.Linear(inputs, outputs + more, bias=False, device="meta")
-    filled.weight = nn.Parameter(functional.pad(layer.weight, (0, 0, 0, more)), requires_grad=False)
-    return Linear([filled], dtype, [scale], functional.pad(bias, (0, more), value=float("-inf")))
 
 
 def pack(module: nn.Module, dtype: Dtype) -> None:
