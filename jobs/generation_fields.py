@@ -51,7 +51,7 @@ class Fields(BaseModel):
     suppress_tokens: _Ids | None = None
     begin_suppress_tokens: _Ids | None = None
     forced_bos_token_id: NonNegativeInt | None = None
-    forced_eos_token_id: NonNegativeInt | _Ids | None = None
+    forced_eos_token_id: NonNegativeInt | Annotated[_Ids, Field(min_length=1)] | None = None
     bos_token_id: NonNegativeInt | None = None
     eos_token_id: NonNegativeInt | _Ids | None = None
     decoder_start_token_id: NonNegativeInt | None = None

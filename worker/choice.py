@@ -1,7 +1,8 @@
 """Which engine does a job, and in which numbers: the fastest one that is exact, unless it is named.
 
-Exact means: it writes what `generate` of the library writes. Where the native engine can not
-do a model or a parameter, the library does it, and the job says why.
+Exact means: in float32 it writes what `generate` of the library writes; in fewer bits both round,
+each in its own order. Where the native engine can not do a model or a parameter, the library does
+it, and the job says why.
 """
 
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ Both run in batches and in float32, where the order of summation is all that can
 two texts are not the same, they must be as good as the same to the model: a near-tie.
 """
 
+import gc
+import weakref
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -33,7 +35,7 @@ MAKERS = {
 RULES: list[dict[str, Any]] = [
     {"max_length": 24},
     {"max_length": 20, "forced_eos_token_id": "eos", "min_length": 8, "repetition_penalty": 1.3},
-    {"max_new_tokens": 16, "forced_bos_token_id": 44, "min_new_tokens": 6},
+    {"max_new_tokens": 16, "forced_bos_token_id": 44, "min_new_tokens": 6, "min_length": 12},
     {
         "max_length": 20,
         "suppress_tokens": [17, 30],
@@ -175,3 +177,20 @@ def test_native_says_what_it_can_not_do(case: Case) -> None:
     assert reason(encoder_repetition_penalty=1.0, renormalize_logits=False) is None
     assert reason(forced_bos_token_id=3, suppress_tokens=[3]) is not None
     assert unsupported(config, "decoder-only", Effective()) is not None
+
+
+@pytest.mark.parametrize("name", ["bart", "t5"])
+def test_plain_weights_are_freed(name: str, tmp_path: Path) -> None:
+    """They would stand beside the packed ones, in every process."""
+    folder = MAKERS[name](tmp_path)
+    model = _load(folder)
+    block = model.get_decoder()
+    layer = block.layers[0].fc1 if name == "bart" else block.block[0].layer[0].SelfAttention.q
+    weight = weakref.ref(layer.weight)
+    engine = NativeEngine(
+        model, model_files.read_tokenizer(folder, name), "encoder-decoder", "float32"
+    )
+    del model, block, layer
+    gc.collect()
+    assert weight() is None
+    assert engine.name == "native"

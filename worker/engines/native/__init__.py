@@ -144,6 +144,8 @@ def unsupported(
     config: PreTrainedConfig, kind: Kind, effective: Effective, dtype: str = "float32"
 ) -> str | None:
     """What this engine can not do of what is asked, in a few words; None where it does it all."""
+    if getattr(config, "quantization_config", None) is not None:
+        return "quantized weights"
     if kind == "decoder-only":
         strange = decoder_only.unsupported(config)
     else:

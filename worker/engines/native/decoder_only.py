@@ -142,8 +142,6 @@ def unsupported(config: PreTrainedConfig) -> str | None:
     """What of a model's configuration is not known here, in a few words."""
     if config.model_type not in KNOWN:
         return f"model_type {config.model_type}"
-    if getattr(config, "quantization_config", None) is not None:
-        return "quantized weights"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     # Mistral and Phi-3 have no layer types: a window is everywhere.
     windowed = config.model_type in ("mistral", "phi3") and config.sliding_window is not None

@@ -6,7 +6,7 @@ biases, no scaling, a feed-forward layer with or without a gate. The weights are
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -66,6 +66,11 @@ class Family:
 def take_apart(model: Any) -> Family:
     """`model`: a …ForConditionalGeneration of transformers 5."""
     return _t5(model) if model.config.model_type in T5_LIKE else _bart(model)
+
+
+def emptied(family: Family) -> Family:
+    """Without its layers, once they are packed: their plain weights are to be freed."""
+    return replace(family, blocks=(), head=nn.Linear(1, 1, device="meta"))
 
 
 def _bart(model: Any) -> Family:
@@ -142,15 +147,16 @@ def _t5_attention(attention: Any, norm: Norm) -> Attention:
 
 
 def _relative(attention: Any) -> Callable[[int], Tensor]:
+    # Not the attention itself, whose weights are to be freed.
     table: nn.Embedding = attention.relative_attention_bias
+    bucket = type(attention)._relative_position_bucket
+    buckets_at_most = attention.relative_attention_num_buckets
+    farthest = attention.relative_attention_max_distance
 
     def bias(count: int) -> Tensor:
         back = -torch.arange(count, device=table.weight.device)
-        buckets = attention._relative_position_bucket(
-            back,
-            bidirectional=False,
-            num_buckets=attention.relative_attention_num_buckets,
-            max_distance=attention.relative_attention_max_distance,
+        buckets = bucket(
+            back, bidirectional=False, num_buckets=buckets_at_most, max_distance=farthest
         )
         biases: Tensor = table(buckets).T
         return biases

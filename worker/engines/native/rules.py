@@ -29,7 +29,9 @@ class Rules:
         self, fields: Mapping[str, Any], ends: Sequence[int], prompt: int, device: torch.device
     ) -> None:
         self._most = new_tokens(fields)
-        least = max(fields.get("min_length", 0) - prompt, fields.get("min_new_tokens", 0))
+        least = fields.get("min_new_tokens")
+        if least is None:  # else it stands for the other, as in the library
+            least = max(0, fields.get("min_length", 0) - prompt)
         self._least = least if ends else 0
         self._first = fields.get("forced_bos_token_id") if prompt == 1 else None
         self._last = _only(fields.get("forced_eos_token_id"))
