@@ -29,6 +29,11 @@ class Peaks:
     flops: dict[str, float]
     bandwidth: float
 
+    def or_better(self, others: "Peaks") -> "Peaks":
+        """The higher of each: what was measured while something else ran is no peak."""
+        flops = {dtype: max(self.flops[dtype], others.flops[dtype]) for dtype in self.flops}
+        return Peaks(flops, max(self.bandwidth, others.bandwidth))
+
     def said(self) -> str:
         each = ", ".join(f"{dtype} {flops / 1e9:.0f}" for dtype, flops in self.flops.items())
         return f"Peaks, measured: {each} GFLOP/s; {self.bandwidth / 1e9:.1f} GB/s of memory."
