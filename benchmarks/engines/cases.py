@@ -115,12 +115,12 @@ def smollm2(places: Places, count: int) -> Case:
 
 
 KINDS = (
-    Kind("bart-62m", 64, 8, random_weights("bart-62m", drawn=False)),
+    Kind("bart-62m", 64, 6, random_weights("bart-62m", drawn=False)),
     Kind("bart-62m-drawn", 32, 0, random_weights("bart-62m", drawn=True)),
     Kind("t5-small", 24, 0, random_weights("t5-small", drawn=False)),
     Kind("t5-small-drawn", 24, 0, random_weights("t5-small", drawn=True)),
     Kind("distilbart-12-6", 8, 0, random_weights("distilbart-12-6", drawn=False), False),
-    Kind("scitldr-bart-tiny", 96, 32, scitldr),
+    Kind("scitldr-bart-tiny", 96, 24, scitldr),
     Kind("smollm2-135m", 24, 0, smollm2),
 )
 

@@ -114,13 +114,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _contestants(kind: Kind, given: argparse.Namespace) -> list[Contestant]:
-    """Those that were named; else every side that is worth it. Ours are in both splits, as the
-    peer chooses between them too, but for the quick and the large: there all are single threads."""
+    """Those that were named; else every side that is worth it. Native is in both splits, as the
+    peer chooses between them too, but for the quick and the large: there it is single threads."""
     cores = len(os.sched_getaffinity(0))
     splits = [f"{cores}x1"] if given.quick or not kind.both_splits else [f"1x{cores}", f"{cores}x1"]
+    dtypes = [dtype for dtype in get_args(Dtype) if dtype != "bfloat16" or not given.quick]
     named = given.contestants or [
-        *("textbook:float32", "sorted:float32", "sorted:bfloat16"),
-        *(f"native:{dtype}:{split}" for dtype in get_args(Dtype) for split in splits),
+        *("textbook:float32", "sorted:float32"),
+        *(f"sorted:{dtype}" for dtype in dtypes if dtype == "bfloat16"),
+        *(f"native:{dtype}:{split}" for dtype in dtypes for split in splits),
         *("peer:float32", "peer:int8"),
     ]
     return [Contestant.read(each, cores) for each in dict.fromkeys(named)]

@@ -74,15 +74,17 @@ class _Team:
         )
         self._children = [_start(self._load, file) for _ in range(contestant.processes)]
         self._shares = _dealt(case.documents, contestant.processes)
+
+    def open(self) -> None:
+        """Wait until the model is loaded. Raises Refused where that can not be."""
         for answer in self._answers():
             if refused := answer.get("refused"):
-                self.end()
                 raise Refused(refused)
 
     def tune(self) -> str:
-        """On every other document, so that it takes half of the time."""
+        """On the documents that it is measured with: fewer would favour smaller batches."""
         for child, share in zip(self._children, self._shares, strict=True):
-            _ask(child, do="tune", documents=share[::2])
+            _ask(child, do="tune", documents=share)
         return str(self._answers()[0]["settings"])
 
     def warm_up(self) -> None:
@@ -133,17 +135,20 @@ def _teams(
     case: Case, contestants: Sequence[Contestant], home: Path
 ) -> Iterator[tuple[list[_Team], list[str]]]:
     teams: list[_Team] = []
+    ready: list[_Team] = []
     refused: list[str] = []
     with TemporaryDirectory() as folder:
         file = Path(folder) / "documents.json"
         file.write_text(json.dumps(case.documents))
         try:
-            for contestant in contestants:
+            teams += [_Team(contestant, case, home, file) for contestant in contestants]
+            for team in teams:
                 try:
-                    teams.append(_Team(contestant, case, home, file))
+                    team.open()
+                    ready.append(team)
                 except Refused as error:
-                    refused.append(f"{contestant.side} {contestant.dtype}: {error}")
-            yield teams, sorted(set(refused))
+                    refused.append(f"{team.contestant}: {error}")
+            yield ready, refused
         finally:
             for team in teams:
                 team.end()

@@ -5,8 +5,11 @@ What its converter and its options get wrong under transformers 5 is put right h
 does the same work as the other sides.
 """
 
+import shutil
+from errno import EEXIST, ENOTEMPTY
 from itertools import takewhile
 from pathlib import Path
+from tempfile import mkdtemp
 from time import perf_counter
 from typing import Any
 
@@ -147,9 +150,16 @@ def _converted(resolved: Resolved, home: Path) -> Path:
     if resolved.folder is None:
         raise JobError("bad_parameters", f"CTranslate2 can not run {resolved.name}")
     folder = home / "converted" / resolved.revision
-    if not (folder / "model.bin").exists():
-        converter = _Converter(str(resolved.folder))
-        converter.convert(str(folder), quantization="float32", force=True)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(mkdtemp(dir=folder.parent))
+        _Converter(str(resolved.folder)).convert(str(made), quantization="float32", force=True)
+        try:
+            made.rename(folder)
+        except OSError as error:
+            if error.errno not in (EEXIST, ENOTEMPTY):
+                raise
+            shutil.rmtree(made)  # the peer's other process was first
     return folder
 
 
