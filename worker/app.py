@@ -70,7 +70,6 @@ def child() -> Child:
             broker=Broker(endpoints.broker_url, timings),
             heartbeat=heartbeat,
             load_engine=load_engine,
-            keep_room=budgets.keep_room,
             worker=process.name,
             timings=timings,
             allowed=allowed,

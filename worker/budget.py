@@ -8,11 +8,11 @@ That of GPUs was never run on one; its test has a stand-in for `torch.cuda`.
 """
 
 import json
-import os
 import platform
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from time import perf_counter
 from typing import Any
 
@@ -79,13 +79,6 @@ class Budgets:
             engine.max_num_batched_tokens = budget.max_num_batched_tokens
             engine.max_num_seqs = budget.max_num_seqs
 
-    def keep_room(self, key: ModelKey, tokens: int, engine: Engine) -> None:
-        """Memory was found to hold so many padded tokens; the least that any worker found."""
-        kept = self._read(key)
-        least = min(tokens, kept.max_num_batched_tokens) if kept else tokens
-        seqs = kept.max_num_seqs if kept else engine.max_num_seqs
-        self._write(key, Budget(max_num_batched_tokens=max(1, least), max_num_seqs=seqs))
-
     def _measured(
         self, key: ModelKey, engine: Engine, measure: Callable[[Engine, str], Budget | None]
     ) -> Budget | None:
@@ -113,13 +106,13 @@ class Budgets:
 
     def _write(self, key: ModelKey, budget: Budget) -> None:
         path = self._path(key)
-        own = path.with_suffix(f".{os.getpid()}")
         # For who looks into the folder: the file's name is a hash.
         written = {**budget.model_dump(), "of": f"{key.model}: {self._name(key)}"}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            own.write_text(json.dumps(written))
-            own.replace(path)
+            with NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+                json.dump(written, file)
+            Path(file.name).replace(path)
         except OSError as error:
             log.warning("a budget can not be kept", file=str(path), error=error)
 

@@ -45,7 +45,6 @@ class Halving:
 
     What the memory was found to hold is kept in the engine's `max_num_batched_tokens`: whatever
     is planned with that model from then on, of later shards and jobs too, stays within it.
-    `keep_room` is told, in padded tokens, for whoever loads the model next.
     """
 
     def __init__(
@@ -53,12 +52,10 @@ class Halving:
         engine: Engine,
         effective: Effective,
         deadline: Callable[[], AbstractContextManager[None]],
-        keep_room: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._effective = effective
         self._deadline = deadline
-        self._keep_room = keep_room
 
     def generate(self, batch: Sequence[Item]) -> list[tuple[Item, Row]]:
         """One row for each document of the batch."""
@@ -85,10 +82,10 @@ class Halving:
         return [part for batch in batches for part in self._parts(batch)]
 
     def _learn(self, tokens: int) -> None:
-        """No batch holds more than so many padded tokens, from now on."""
+        """No batch holds more than so many padded tokens, as long as the model is loaded: who loads
+        it next may find the device empty, or the neighbours gone."""
         self._engine.max_num_batched_tokens = tokens
         log.warning("batches get smaller: the memory is too small", max_num_batched_tokens=tokens)
-        self._keep_room(tokens)
 
     def _parts(self, items: Sequence[Item]) -> list[list[Item]]:
         """All together, or as many as the memory was found to hold: a window that was planned

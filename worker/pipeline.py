@@ -35,7 +35,6 @@ log = logs.get("pipeline")
 _READ_AHEAD = 2
 
 LoadEngine = Callable[[ModelKey], Engine]
-KeepRoom = Callable[[ModelKey, int, Engine], None]
 
 
 class Pipeline:
@@ -51,13 +50,11 @@ class Pipeline:
         worker: str,
         timings: Timings,
         allowed: Allowed,
-        keep_room: KeepRoom = lambda *_: None,
     ) -> None:
         self._database = database
         self._broker = broker
         self._heartbeat = heartbeat
         self._load_engine = load_engine
-        self._keep_room = keep_room
         self._timings = timings
         self._leases = Leases(database, worker, timings)
         self._reader = Reader(
@@ -184,12 +181,7 @@ class Pipeline:
 
     def _work_through(self, current: Window) -> bool:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
-        engine = self._engine(current.key)
-
-        def keep_room(tokens: int) -> None:
-            self._keep_room(current.key, tokens, engine)
-
-        halving = Halving(engine, current.effective, deadline, keep_room)
+        halving = Halving(self._engine(current.key), current.effective, deadline)
         made: Sequence[Portion] = current.set_aside
         reads = current.alone
         while current.batches:

@@ -1,21 +1,18 @@
 """How much a batch may hold: what is measured of it, and what is kept."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from jobs.documents import Document
 from jobs.job import ModelKey
 from jobs.parameters import Effective
 from worker import budget
 from worker.budget import Budget, Budgets
-from worker.engines import Encoded, Engine, Generated, OutOfMemory
+from worker.engines import Encoded, Generated, OutOfMemory
 from worker.engines.lead import LeadEngine
-from worker.halving import Halving, Item
 
 KEY = ModelKey("model", "1", "native", "float32")
 FOUND = Budget(max_num_batched_tokens=2048, max_num_seqs=32)
@@ -176,23 +173,3 @@ def test_a_model_that_refuses_keeps_its_defaults(tmp_path: Path) -> None:
 
 def test_lead_needs_none(tmp_path: Path) -> None:
     Budgets(tmp_path, "cpu").settle(KEY, LeadEngine(1), never)
-
-
-def test_what_memory_was_found_to_hold_is_kept_for_the_next_start(tmp_path: Path) -> None:
-    class Small(Timed):
-        def generate(self, batch: Sequence[list[int]], *_: Any) -> list[Generated]:
-            if sum(map(len, batch)) > 400:
-                raise OutOfMemory
-            return [Generated([1], 1, "stop") for _ in batch]
-
-    budgets = Budgets(tmp_path, "cpu")
-    engine: Engine = Small(cost(FLAT))
-    budgets.settle(KEY, engine, lambda *_: FOUND)
-    halving = Halving(
-        engine, Effective(), nullcontext, lambda room: budgets.keep_room(KEY, room, engine)
-    )
-    encoded = Encoded([1] * 100, 100, truncated=False)
-    halving.generate([Item(1, Document(index, "x"), encoded) for index in range(8)])
-    assert settled(tmp_path, never) == (400, 32)
-    budgets.keep_room(KEY, 900, engine)
-    assert settled(tmp_path, never) == (400, 32), "the least that any worker found"
