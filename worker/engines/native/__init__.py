@@ -1,14 +1,13 @@
 """The native engine: a decoding loop of our own on a model's own modules and weights.
 
 For encoder-decoders of the families in `families` and decoder-only models of those in
-`decoder_only`, on any device. Where it does not know a
-model or a parameter, `unsupported` says so, and `transformers` does it. Its texts are those of
-`generate`; what makes it faster is in the parts: `cache` (nothing is repeated or reordered),
-`linear` (packed weights), `search` (who is done leaves), `rules` and `scoring` (no pass over the
-vocabulary that is not needed).
+`decoder_only`, on any device. Where it does not know a model or a parameter, `unsupported` says
+so, and `transformers` does it. Its texts are those of `generate`; what makes it faster is in the
+parts: `cache` and `segments` (nothing is repeated or reordered), `linear` (packed weights),
+`search` (who is done leaves), `rules` and `scoring` (no pass over the vocabulary that is not
+needed).
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,8 +21,8 @@ from transformers import (
 )
 
 from jobs.parameters import Effective
-from worker import prompts
-from worker.engines import Encoded, Generated, device_errors
+from worker.engines import Generated, device_errors
+from worker.engines.hugging_face import HuggingFaceEngine, as_list, generated
 from worker.engines.native import (
     decoder_only,
     families,
@@ -38,11 +37,10 @@ from worker.engines.native.decoder import Decoder, Decoding
 from worker.engines.native.decoder_only import DecoderOnly
 from worker.engines.native.linear import Dtype
 from worker.engines.native.rows import Rows
-from worker.engines.transformers import as_list, generated, special_tokens
 from worker.generation import Kind, new_tokens
 
 
-class NativeEngine:
+class NativeEngine(HuggingFaceEngine):
     """One loaded model on one device; it is taken over, and no one else may use it afterwards.
 
     `dtype`: "int8" for a model that was loaded in float32, else the dtype that it has.
@@ -51,23 +49,9 @@ class NativeEngine:
     name = "native"
 
     def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerFast,
-        kind: Kind,
-        dtype: Dtype,
-        max_num_batched_tokens: int | None = None,
-        max_num_seqs: int = 64,
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, kind: Kind, dtype: Dtype
     ) -> None:
-        default = 4096 if model.device.type == "cpu" else 16384
-        self.max_num_batched_tokens: int | None = max_num_batched_tokens or default
-        self.max_num_seqs = max_num_seqs
-        self._tokenizer, self._kind = tokenizer, kind
-        # A fast tokenizer that cuts in one thread can not decode in another.
-        self._decoding_tokenizer = copy.deepcopy(tokenizer)
-        self._special = special_tokens(model.generation_config, tokenizer)
-        self._device = model.device
-        model = model.eval()
+        super().__init__(model, tokenizer, kind)
         if self._device.type == "cpu":
             memory.hold()
         if kind == "decoder-only":
@@ -78,14 +62,6 @@ class NativeEngine:
             self._decoder = Decoder(families.take_apart(model), dtype)
             linear.pack(self._encoder, dtype)
 
-    def seqs_per_document(self, effective: Effective) -> int:
-        """As for `TransformersEngine`: on a CPU each beam counts."""
-        on_cpu = self._device.type == "cpu"
-        return int(effective.generation.get("num_beams", 1)) if on_cpu else 1
-
-    def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
-        return prompts.encode(self._tokenizer, self._kind, texts, effective)
-
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
@@ -93,11 +69,6 @@ class NativeEngine:
         rows = device_errors.named(lambda: self._generate(batch, fields, seeds))
         config = GenerationConfig(**fields)
         return [generated(row, config) for row in rows]
-
-    def decode(self, generated: Sequence[Generated]) -> list[str]:
-        ids = [each.ids for each in generated]
-        texts = self._decoding_tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [text.strip() for text in texts]
 
     @torch.inference_mode()
     def _generate(
