@@ -108,7 +108,10 @@ class NativeEngine(HuggingFaceEngine):
 
     def _start(self, fields: dict[str, Any]) -> int:
         start = fields["decoder_start_token_id"]
-        return int(fields["bos_token_id"] if start is None else start)
+        start = fields["bos_token_id"] if start is None else start
+        if start is None:
+            raise ValueError("no decoder_start_token_id, and no bos_token_id in its place")
+        return int(start)
 
 
 def unsupported(
@@ -129,12 +132,19 @@ def unsupported(
     return sampling.unsupported(fields) or rules.unsupported(fields)
 
 
-def _padded(batch: Sequence[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ids and mask, `[documents, longest]` each, padded at the end."""
-    longest = max(len(ids) for ids in batch)
+def _padded(
+    batch: Sequence[list[int]], pad: int, device: torch.device
+) -> tuple[Tensor, Tensor | None]:
+    """Ids and mask, `[documents, longest]` each, padded at the end; no mask where none is."""
+    lengths = [len(ids) for ids in batch]
+    longest = max(lengths)
     ids = torch.tensor([each + [pad] * (longest - len(each)) for each in batch])
-    lengths = torch.tensor([len(each) for each in batch])
-    mask = (torch.arange(longest) < lengths[:, None]).long()
-    if device.type == "cuda":
-        ids, mask = ids.pin_memory(), mask.pin_memory()
-    return ids.to(device, non_blocking=True), mask.to(device, non_blocking=True)
+    if min(lengths) == longest:
+        return _sent(ids, device), None
+    mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
+    return _sent(ids, device), _sent(mask, device)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """To the device, without waiting for it."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)

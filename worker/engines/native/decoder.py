@@ -15,8 +15,9 @@ from worker.engines.native.linear import Dtype, Linear
 class Layer:
     """A block with its projections fused and packed; queries come scaled."""
 
-    def __init__(self, block: Block, scaling: float, dtype: Dtype) -> None:
+    def __init__(self, block: Block, heads: int, scaling: float, dtype: Dtype) -> None:
         own, cross = block.own, block.cross
+        self.size = cross.key.out_features // heads
         self.own_in = Linear([own.query, own.key, own.value], dtype, [scaling, 1.0, 1.0])
         self.own_out = Linear([own.output], dtype)
         self.cross_in = Linear([cross.query], dtype, [scaling])
@@ -42,16 +43,25 @@ class Decoder:
         # Where weights have 8 bits, keys and values do with 16: to read them in float32 was a third
         # of the time.
         self._remembered = torch.bfloat16 if dtype == "int8" else family.head.weight.dtype
-        self._layers = [Layer(block, family.scaling, dtype) for block in family.blocks]
+        self._layers = [
+            Layer(block, family.heads, family.scaling, dtype) for block in family.blocks
+        ]
         self._head = Linear([family.head], dtype, [family.head_scale], family.head_bias)
 
-    def remember(self, source: Tensor, mask: Tensor, beams: int, most: int) -> Cache:
+    def remember(self, source: Tensor, mask: Tensor | None, beams: int, most: int) -> Cache:
         """`source`: `[documents, length, width]` from the encoder; `mask`: `[documents, length]`,
-        1 for a token, 0 for padding."""
-        cross = torch.stack([self._source(layer, source) for layer in self._layers])
+        1 for a token, 0 for padding, None where there is none."""
+        documents, length, _ = source.shape
+        heads, size = self._family.heads, self._layers[0].size
+        shape = (len(self._layers), 2, documents, heads, length, size)
+        cross = source.new_empty(shape, dtype=self._remembered)
+        for number, layer in enumerate(self._layers):
+            fused = layer.cross_source.forward(source).view(documents, length, 2, heads, size)
+            cross[number] = fused.permute(2, 0, 3, 1, 4)
         bias = self._family.relative
         relative = None if bias is None else bias(most).to(self._remembered)
-        return Cache(cross, _padding(mask, self._remembered), beams, most, relative)
+        padding = None if mask is None else _padding(mask, self._remembered)
+        return Cache(cross, padding, beams, most, relative)
 
     def step(self, tokens: Tensor, cache: Cache) -> Tensor:
         """`tokens`: `[documents, beams]`. Returns `[documents * beams, width]`."""
@@ -115,14 +125,6 @@ class Decoder:
             scores.view(*shape[:3], -1).add_(mask)
         attended = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1)).view(shape)
         return attended.transpose(1, 2).flatten(2).flatten(0, 1).to(queries.dtype)
-
-    def _source(self, layer: Layer, source: Tensor) -> Tensor:
-        """Keys and values, `[2, documents, heads, length, size]`."""
-        documents, length, _ = source.shape
-        fused = layer.cross_source.forward(source).view(
-            documents, length, 2, self._family.heads, -1
-        )
-        return fused.permute(2, 0, 3, 1, 4).to(self._remembered)
 
 
 class Decoding:
