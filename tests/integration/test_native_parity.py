@@ -19,7 +19,7 @@ from jobs.parameters import Effective
 from tests.models import documents, tiny_bart, tiny_bart_like, tiny_mt5, tiny_t5
 from worker import model_files
 from worker.engines import Generated
-from worker.engines.native import NativeEngine, unsupported
+from worker.engines.native import NativeEngine, linear, unsupported
 from worker.engines.native.linear import Dtype
 from worker.engines.transformers import TransformersEngine
 
@@ -177,6 +177,32 @@ def test_native_says_what_it_can_not_do(case: Case) -> None:
     assert reason(encoder_repetition_penalty=1.0, renormalize_logits=False) is None
     assert reason(forced_bos_token_id=3, suppress_tokens=[3]) is not None
     assert unsupported(config, "decoder-only", Effective()) is not None
+
+
+def test_a_processor_without_bfloat16_multiplies_it_as_torch_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """oneDNN raises there, at the first product."""
+    folder = MAKERS["bart"](tmp_path)
+    effective = Effective(max_input_tokens=90, generation={"max_new_tokens": 6, "num_beams": 2})
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(
+        torch.ops.mkldnn,
+        "_reorder_linear_weight",
+        lambda weight, _: pytest.fail(f"{weight.dtype} was packed"),
+    )
+    plain = _native(folder, "bfloat16")
+    rows = [each.ids for each in plain.encode(documents(4), effective)]
+    assert all(1 <= each.tokens <= 6 for each in plain.generate(rows, effective, [0] * 4))
+
+
+def test_a_torch_without_int8_says_so(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reason() -> str | None:
+        return unsupported(case.model.config, "encoder-decoder", Effective(), "int8")
+
+    assert reason() is None
+    monkeypatch.setattr(linear, "can_round", lambda: False)
+    assert reason() == "int8 with this build of torch"
 
 
 @pytest.mark.parametrize("name", ["bart", "t5"])

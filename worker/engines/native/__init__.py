@@ -128,6 +128,8 @@ def unsupported(
         return strange
     if dtype not in ("float32", "bfloat16", "int8"):
         return dtype
+    if dtype == "int8" and not linear.can_round():
+        return "int8 with this build of torch"
     fields = effective.generation
     return sampling.unsupported(fields) or rules.unsupported(fields)
 

@@ -17,6 +17,8 @@ from torch.nn import functional
 
 Dtype = Literal["float32", "bfloat16", "int8"]
 
+_ENGINE = "onednn"
+"""torch's name for who multiplies 8-bit weights."""
 _ROWS = 64
 """Rows that oneDNN is told to expect when it lays out weights; more or fewer work as well."""
 
@@ -75,7 +77,7 @@ def _kernel(weight: Tensor, bias: Tensor | None, dtype: Dtype) -> Callable[[Tens
     bias = None if bias is None else bias.to(weight.dtype)
     if dtype == "int8":
         return _int8(weight, bias)
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch's own
+    if not _is_packed(weight):
         return lambda states: functional.linear(states, weight, bias)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
 
@@ -84,6 +86,20 @@ def _kernel(weight: Tensor, bias: Tensor | None, dtype: Dtype) -> Callable[[Tens
         return product
 
     return multiply
+
+
+def _is_packed(weight: Tensor) -> bool:
+    """Whether oneDNN multiplies such a weight on this processor: bfloat16 not on every one."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch's own
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
+
+
+def can_round() -> bool:
+    """Whether this build of torch multiplies 8-bit weights as `_int8` has it do."""
+    return _ENGINE in torch.backends.quantized.supported_engines
 
 
 def _int8(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -104,7 +120,7 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
 def _quantized_by_onednn() -> Iterator[None]:
     """torch packs for the engine that it is set to; what was packed remembers it."""
     before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = "onednn"
+    torch.backends.quantized.engine = _ENGINE
     try:
         with warnings.catch_warnings():
             # It is to go some day; in the pinned release it is the one whole path to int8.
