@@ -9,6 +9,7 @@ import weakref
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -105,14 +106,14 @@ def _see_near_tie(
     fields = effective.generation
     if fields["num_beams"] == 1:
         place = next(p for p, (a, b) in enumerate(zip(one.ids, other.ids, strict=False)) if a != b)
-        logits = _log_probabilities(case, row, one.ids[: place + 1])[place]
+        logits = _log_probabilities(case.model, row, one.ids[: place + 1])[place]
         assert abs(logits[one.ids[place]] - logits[other.ids[place]]) < 1e-3
         return
     penalty = fields["length_penalty"]
     scores = [
         sum(
             float(at[token])
-            for at, token in zip(_log_probabilities(case, row, ids), ids, strict=True)
+            for at, token in zip(_log_probabilities(case.model, row, ids), ids, strict=True)
         )
         / len(ids) ** penalty
         for ids in (_with_end(case, one), _with_end(case, other))
@@ -124,10 +125,10 @@ def _with_end(case: Case, text: Generated) -> list[int]:
     return text.ids + [case.model.config.eos_token_id] * (text.tokens - len(text.ids))
 
 
-def _log_probabilities(case: Case, row: list[int], ids: list[int]) -> torch.Tensor:
-    start = case.model.config.decoder_start_token_id
+def _log_probabilities(model: PreTrainedModel, row: list[int], ids: list[int]) -> torch.Tensor:
+    start = model.config.decoder_start_token_id
     with torch.inference_mode():
-        output = case.model(
+        output = model(
             input_ids=torch.tensor([row]), decoder_input_ids=torch.tensor([[start, *ids[:-1]]])
         )
     logits: torch.Tensor = output.logits[0]
@@ -153,30 +154,33 @@ def test_what_native_says_does_not_depend_on_the_batch(case: Case) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 @pytest.mark.parametrize("name", ["bart", "flan"])
 def test_fewer_bits_say_mostly_the_same(tmp_path: Path, name: str, dtype: Dtype) -> None:
+    """And where they say something else, at any step, it is as likely, in exact numbers."""
     folder = MAKERS[name](tmp_path)
-    effective = Effective(max_input_tokens=90, generation={"max_new_tokens": 6, "num_beams": 2})
-    exact, rough = _native(folder, "float32"), _native(folder, dtype)
+    effective = Effective(max_input_tokens=90, generation={"max_new_tokens": 12, "num_beams": 2})
+    model, rough = _load(folder), _native(folder, dtype)
+    tokenizer = model_files.read_tokenizer(folder, name)
+    exact = TransformersEngine(model, tokenizer, "encoder-decoder")
     rows = [each.ids for each in exact.encode(documents(24), effective)]
     expected = exact.generate(rows, effective, [0] * len(rows))
     found = rough.generate(rows, effective, [0] * len(rows))
     firsts = [one.ids[:1] == other.ids[:1] for one, other in zip(expected, found, strict=True)]
-    assert all(1 <= each.tokens <= 6 for each in found)
+    assert all(1 <= each.tokens <= 12 for each in found)
     # The weights are drawn wide, and 24 of 24 would be luck; by chance it were 1 in 400.
     assert sum(firsts) >= (0.7 if dtype == "bfloat16" else 0.4) * len(rows)
+    pairs = list(zip(rows, expected, found, strict=True))
+    best = [_likelihood(model, row, one.ids) for row, one, _ in pairs]
+    said = [_likelihood(model, row, other.ids) for row, _, other in pairs]
+    strange = [_likelihood(model, row, pairs[n - 1][1].ids) for n, (row, *_) in enumerate(pairs)]
+    lost = (fmean(best) - fmean(said)) / (fmean(best) - fmean(strange))
+    assert lost < (0.25 if dtype == "bfloat16" else 0.45), "of what another document's text loses"
 
 
-def test_native_says_what_it_can_not_do(case: Case) -> None:
-    config = case.model.config
-
-    def reason(**fields: Any) -> str | None:
-        return unsupported(config, "encoder-decoder", Effective(generation=fields))
-
-    assert reason(num_beams=4, max_length=9, early_stopping="never") is None
-    assert reason(do_sample=True, num_beams=4, max_length=9) == "sampling with beams"
-    assert reason(encoder_repetition_penalty=1.5) == "encoder_repetition_penalty"
-    assert reason(encoder_repetition_penalty=1.0, renormalize_logits=False) is None
-    assert reason(forced_bos_token_id=3, suppress_tokens=[3]) is not None
-    assert unsupported(config, "decoder-only", Effective()) is not None
+def _likelihood(model: PreTrainedModel, row: list[int], ids: list[int]) -> float:
+    """Mean logarithm of the probability of each token."""
+    if not ids:
+        return 0.0
+    probabilities = _log_probabilities(model, row, ids)
+    return float(probabilities[range(len(ids)), ids].mean())
 
 
 def test_a_processor_without_bfloat16_multiplies_it_as_torch_does(
