@@ -171,8 +171,9 @@ shards = Table(
     Column("suspects", JSONB, nullable=False, server_default=text("'{}'")),
     # The documents being generated right now: who dies, dies of these.
     Column("next_batch", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
-    # How many documents the batch has that it was last told of, those of other shards among them.
-    # 0 where its worker had nothing else in hand when it leased it, and has begun no batch since.
+    # How many documents the batch has that it was last told of, those of other shards among them;
+    # before the first: 0 where its worker had nothing else in hand when it leased it, -1 where it
+    # had, and read this one beside it.
     Column("batch_size", Integer, nullable=False, server_default=text("0")),
     # A worker died with it in hand: it is done by itself, so that it is known what kills.
     Column("alone", Boolean, nullable=False, server_default=text("false")),

@@ -42,11 +42,9 @@ class Leases:
     # --- taken
 
     def first(self, shard_id: int) -> Shard | None:
-        """The shard itself; else what a dead child of this worker left behind."""
+        """The shard that a message names, with nothing else in hand."""
         with self._database.transaction() as tx:
-            found = leasing.take(
-                tx, shard_id, self._worker, self._timings.lease
-            ) or leasing.take_orphan(tx, self._worker, self._timings.lease)
+            found = leasing.take(tx, shard_id, self._worker, self._timings.lease)
         self._add([found] if found else [])
         return found
 

@@ -6,6 +6,7 @@ torch. Every way out of a shard is one of four: it is done, it is handed back, i
 lost (then nothing more is stored), or the process ends and the lease runs out.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -66,6 +67,7 @@ class Pipeline:
         )
         self._reading: Beside[Window | None] = Beside("reader")
         self._storing: Beside[None] = Beside("storer")
+        self._unstored: deque[Sequence[Portion]] = deque()
         self._loaded: tuple[ModelKey, Engine] | None = None
         self._slice_ends = 0.0
         self._task_ends = 0.0
@@ -86,6 +88,7 @@ class Pipeline:
             finally:
                 self._reading.settle()
                 self._storing.settle()
+                self._unstored.clear()
                 self._leases.forget()
 
     def _work(self, shard_id: int) -> None:
@@ -143,8 +146,13 @@ class Pipeline:
 
     def _gather(self, key: ModelKey, taken: list[Shard]) -> list[Shard]:
         """`taken`, with as many more as make a window with them."""
+        wanted = 1  # the first shard says how many make one
         while not (taken and taken[0].alone):
-            more = self._leases.next(key, window.DOCUMENTS, taken)
+            if taken:
+                wanted = window.documents(self._engine(key), taken[0].effective)
+            if sum(shard.stop - shard.start for shard in taken) >= wanted:
+                break
+            more = self._leases.next(key, wanted, taken)
             if not more:
                 break
             taken = [*taken, *more]
@@ -221,11 +229,21 @@ class Pipeline:
         return current.portions(made, spent)
 
     def _store(self, portions: Sequence[Portion]) -> None:
-        """Who stores answers for what is stored: it is met when others are in hand."""
         if portions:
+            self._unstored.append(portions)
+            self._storing.begin(self._store_all)
+
+    def _store_all(self) -> None:
+        """What a database that is away keeps from being stored, is stored once it is back: it may
+        be stored already, and is not stored twice.
+
+        It answers for what is stored, since it is met when other shards are in hand.
+        """
+        while self._unstored:
+            portions = self._unstored[0]
             store = partial(self._leases.store, portions)
-            mine = [portion.shard for portion in portions]
-            self._storing.begin(partial(self._leases.answer_for, mine, store))
+            self._leases.answer_for([portion.shard for portion in portions], store)
+            self._unstored.popleft()
 
     # --- ways out
 
@@ -249,8 +267,13 @@ class Pipeline:
     def _hand_back_after(self, error: DatabaseUnreachable) -> None:
         self._reading.settle()
         self._storing.settle()
+
+        def hand_back() -> None:
+            self._store_all()
+            self._leases.hand_back(self._leases.held())
+
         outages.hand_back(
-            lambda: self._leases.hand_back(self._leases.held()),
+            hand_back,
             error,
             self._timings,
             gives_up=lambda: self._heartbeat.draining or monotonic() >= self._task_ends,

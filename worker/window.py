@@ -15,8 +15,10 @@ from worker import batching
 from worker.engines import Engine
 from worker.halving import Item
 
-DOCUMENTS = 256
-"""In a window, where there are so many: one shard of the usual size."""
+# In a window, where there are so many: enough for full batches of like length. No more batches,
+# because who takes over what another worker had in hand does its own window first.
+_DOCUMENTS = 256
+_BATCHES = 16
 
 # A batch that takes longer than the deadline, or more memory than there is, finds its size:
 # each death with several documents in hand halves a shard's batches so often.
@@ -94,6 +96,11 @@ class Window:
             rows = [row for _, row in mine]
             found.append(Portion(shard, rows, done=not self._left[shard.id], batching=batching))
         return found
+
+
+def documents(engine: Engine, effective: Effective) -> int:
+    """How many make a window."""
+    return min(_DOCUMENTS, _BATCHES * bounds(engine, effective, 0).max_num_seqs)
 
 
 def bounds(engine: Engine, effective: Effective, deaths: int) -> batching.Bounds:

@@ -62,8 +62,3 @@ def job_order(of: Any = None) -> tuple[ColumnElement[Any], ...]:
     tokens = fair_shares.c.tokens if of is None else of.tokens
     columns = jobs.c if of is None else of
     return (columns.priority.desc(), tokens, columns.created_at, columns.id)
-
-
-def dispatch_order() -> tuple[ColumnElement[Any], ...]:
-    """As jobs come, and of each job its shards by number."""
-    return (*job_order(), shards.c.number)

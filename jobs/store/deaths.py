@@ -13,8 +13,19 @@ from sqlalchemy import ColumnElement, Integer, Text, and_, cast, func, or_, sele
 from jobs.database import Transaction
 from jobs.states import SHARD_RETURNS
 from jobs.store import clock, notes, workers
-from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND
+from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked
 from jobs.tables import JSONB, shards
+
+
+def return_own(tx: Transaction, worker: str, lease_seconds: float) -> list[int]:
+    """Make the shards leasable again that this worker's own dead child had in hand; returns their
+    ids."""
+    own = and_(shards.c.state.in_(SHARD_RETURNS.sources), shards.c.leased_by == worker)
+    ids = locked(tx, own)
+    if ids:
+        count(tx, ids, lease_seconds, heir=worker)
+        _return(tx, ids)
+    return ids
 
 
 def return_expired(tx: Transaction, lease_seconds: float) -> int:
@@ -24,11 +35,7 @@ def return_expired(tx: Transaction, lease_seconds: float) -> int:
     ids = list(tx.execute(found).scalars())
     if ids:
         count(tx, ids, lease_seconds)
-        tx.execute(
-            update(shards)
-            .where(shards.c.id.in_(ids))
-            .values(state=SHARD_RETURNS.target, **NO_LEASE)
-        )
+        _return(tx, ids)
     return len(ids)
 
 
@@ -38,8 +45,8 @@ def count(
     """Count what ended the leases of running shards, locked in this transaction, before they
     are returned or leased again: by `heir`, if it takes them over."""
     which = shards.c.id.in_(shard_ids)
-    _note_the_lost(tx, and_(which, _in_hand() == 0, shards.c.leased_by.is_distinct_from(heir)))
-    began = _in_hand() > 0
+    no_batch = and_(shards.c.batch_size == 0, _own_in_hand() == 0)
+    _note_the_lost(tx, and_(which, no_batch, shards.c.leased_by.is_distinct_from(heir)))
     child = child_died(shards.c.leased_by, lease_seconds, heir)
     tx.execute(
         update(shards)
@@ -47,12 +54,18 @@ def count(
         .values(
             suspects=shards.c.suspects + _suspects_in_hand(),
             deaths=shards.c.deaths + cast(and_(_own_in_hand() > 0, _in_hand() > 1), Integer),
-            false_starts=shards.c.false_starts + cast(and_(~began, child), Integer),
-            vanished=shards.c.vanished + cast(and_(~began, ~child), Integer),
-            alone=True,
+            false_starts=shards.c.false_starts + cast(and_(no_batch, child), Integer),
+            vanished=shards.c.vanished + cast(and_(no_batch, ~child), Integer),
+            # But for one that was read before, and only held while the batch was of others.
+            alone=or_(shards.c.alone, _own_in_hand() > 0, shards.c.batch_size <= 0),
             **NOTHING_IN_HAND,
         )
     )
+
+
+def _return(tx: Transaction, ids: Sequence[int]) -> None:
+    returned = update(shards).where(shards.c.id.in_(ids))
+    tx.execute(returned.values(state=SHARD_RETURNS.target, **NO_LEASE))
 
 
 def child_died(
@@ -74,8 +87,7 @@ def _own_in_hand() -> ColumnElement[int]:
 
 
 def _in_hand() -> ColumnElement[int]:
-    """How many documents were in hand at all: none of them need be the shard's, where its worker
-    had leased it ahead. None while the model was loaded."""
+    """How many documents were in hand with the shard's own: those of other shards among them."""
     return func.greatest(shards.c.batch_size, _own_in_hand())
 
 

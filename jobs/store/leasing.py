@@ -21,11 +21,10 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, deaths, fairness, notes, waiting
+from jobs.store import clock, deaths, notes, waiting
 from jobs.store.conditions import (
     NO_LEASE,
     NOTHING_IN_HAND,
-    dispatch_order,
     due,
     has_error,
     has_model,
@@ -33,7 +32,7 @@ from jobs.store.conditions import (
     mine,
     workable,
 )
-from jobs.tables import SHARD_UNFINISHED, fair_shares, jobs, shards
+from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
 # Whoever leases locks so many rows for a moment, and others pass them over.
 _MOST_AT_ONCE = 64
@@ -42,14 +41,21 @@ _MOST_AT_ONCE = 64
 
 
 def take(tx: Transaction, shard_id: int, worker: str, seconds: float) -> Shard | None:
-    """The shard that a message names; None where somebody else has it or it is over."""
-    return _take_one(tx, shards.c.id == shard_id, worker, seconds)
+    """The shard that a message names; where somebody else has it or it is over, one that the
+    worker's dead child had in hand; else None.
 
-
-def take_orphan(tx: Transaction, worker: str, seconds: float) -> Shard | None:
-    """A shard that this worker's own dead child had in hand."""
-    own = and_(shards.c.state == ShardState.RUNNING, shards.c.leased_by == worker)
-    return _take_one(tx, own, worker, seconds)
+    The worker has nothing in hand: what it seems to have, its dead child had.
+    """
+    own = deaths.return_own(tx, worker, seconds)
+    found = (
+        select(shards.c.id, shards.c.state)
+        .join(jobs)
+        .where(shards.c.id.in_([shard_id, *own]), workable(), SHARD_UNFINISHED, _is_free())
+        .order_by(shards.c.id != shard_id, shards.c.id)
+        .limit(1)
+        .with_for_update(of=shards, skip_locked=True)
+    )
+    return next(iter(_take(tx, [*tx.execute(found)], worker, seconds)), None)
 
 
 def take_next(
@@ -68,13 +74,15 @@ def take_next(
     and none behind the first that does not go together with them. Where little waits, one of
     several `workers` takes its part of it only.
 
-    What the worker holds already is not leased again. While it holds something, a death need
-    not be one over what is leased here, and no shard that is to be done by itself is leased.
+    While the worker has something in hand (`held`), a death need not be one over what is leased
+    here, and no shard that is to be done by itself is leased.
     """
-    free = and_(_is_free(worker), shards.c.id.not_in([shard.id for shard in held]))
+    if not held:
+        deaths.return_own(tx, worker, seconds)
+    free = and_(_is_free(), shards.c.id.not_in([shard.id for shard in held]))
     found = waiting.in_order(has_model(key), free, limit=_MOST_AT_ONCE)
     candidates = _with_kind(tx, [*tx.execute(found)])
-    if len(candidates) < _MOST_AT_ONCE:  # these are all there are
+    if len(candidates) < _MOST_AT_ONCE:  # but for those that somebody has locked, all there are
         part = ceil((_documents(like) + _documents(candidates)) / workers)
         documents = min(documents, part)
     chosen = _together(candidates, documents, like, beside=bool(held))
@@ -95,35 +103,17 @@ def other_work_waits(tx: Transaction, key: ModelKey) -> bool:
     return bool(tx.execute(select(or_(other_shard, unvalidated))).scalar_one())
 
 
-def _take_one(
-    tx: Transaction, which: ColumnElement[bool], worker: str, seconds: float
-) -> Shard | None:
-    """The first of few."""
-    free = (
-        select(shards.c.id, shards.c.state)
-        .join(jobs)
-        .outerjoin(fair_shares, fairness.of_job())
-        .where(which, workable(), SHARD_UNFINISHED, _is_free(worker))
-        .order_by(*dispatch_order())
-        .limit(1)
-        .with_for_update(of=shards, skip_locked=True)
-    )
-    return next(iter(_take(tx, [*tx.execute(free)], worker, seconds)), None)
-
-
-def _is_free(worker: str) -> ColumnElement[bool]:
-    """A condition on shards: it waits, or who had it has died."""
+def _is_free() -> ColumnElement[bool]:
+    """A condition on shards: it waits, or its lease ran out."""
     waits = and_(shards.c.state.in_(SHARD_LEASABLE), due())
-    orphaned = and_(
-        shards.c.state == ShardState.RUNNING,
-        or_(shards.c.leased_by == worker, shards.c.leased_until < clock.now()),
+    return or_(
+        waits, and_(shards.c.state == ShardState.RUNNING, shards.c.leased_until < clock.now())
     )
-    return or_(waits, orphaned)
 
 
 def _with_kind(tx: Transaction, locked: Sequence[SqlRow[Any]]) -> list[SqlRow[Any]]:
     """With what decides which shards go together."""
-    # Who takes over what a worker had in hand at its death counts that first.
+    # Who takes over a lease that ran out counts that first.
     alone = or_(shards.c.alone, shards.c.state == ShardState.RUNNING).label("alone")
     kind = (
         select(shards.c.id, shards.c.state, shards.c.start, shards.c.stop, alone)
@@ -145,13 +135,13 @@ def _together(
     or as early. One that is to be done by itself goes with none.
     """
     found: list[SqlRow[Any]] = []
-    kind = (like[0].effective, like[0].priority) if like else None
+    kind = (like[0].effective.model_dump(mode="json"), like[0].priority) if like else None
     own = _documents(like)
     for row in rows:
-        kind = kind or (Effective(**row.parameters), row.priority)
+        kind = kind or (row.parameters, row.priority)
         own += row.stop - row.start
         one_more = bool(like or found)
-        if (Effective(**row.parameters), row.priority) != kind or (one_more and own > documents):
+        if (row.parameters, row.priority) != kind or (one_more and own > documents):
             break
         if row.alone and (one_more or beside):
             break
@@ -175,9 +165,9 @@ def _take(
 ) -> list[Shard]:
     if not locked:
         return []
-    orphans = [row.id for row in locked if row.state == ShardState.RUNNING]
-    if orphans:
-        deaths.count(tx, orphans, seconds, heir=worker)
+    expired = [row.id for row in locked if row.state == ShardState.RUNNING]
+    if expired:
+        deaths.count(tx, expired, seconds, heir=worker)
     leased = tx.execute(
         update(shards)
         .where(
@@ -191,7 +181,7 @@ def _take(
             leased_by=worker,
             leased_until=clock.after(seconds),
             queued_at=None,
-            batch_size=int(beside),
+            batch_size=-int(beside),
             started_at=func.coalesce(shards.c.started_at, clock.now()),
         )
         .returning(

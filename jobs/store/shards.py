@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from jobs.database import Transaction
-from jobs.job import Portion, Shard
+from jobs.job import Batching, Portion, Shard
 from jobs.states import SHARD_IS_DONE
 from jobs.store import clock, fairness, notes, summaries
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked, mine, workable
@@ -78,9 +78,11 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
 
 def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
     """Returns how many tokens its job was served."""
-    shard, rows, batching = portion.shard, portion.rows, portion.batching
-    busy_seconds = batching.generating_seconds + batching.waiting_seconds
+    shard, rows = portion.shard, portion.rows
     stored = summaries.add(tx, shard.job_id, rows)
+    # Of rows that were stored before, what they took is counted, too.
+    batching = portion.batching if stored else Batching()
+    busy_seconds = batching.generating_seconds + batching.waiting_seconds
     failed = sum(row.error_code is not None for row in stored)
     read = sum(row.input_tokens for row in stored)
     written = sum(row.output_tokens for row in stored)
