@@ -56,8 +56,7 @@ def count(
             deaths=shards.c.deaths + cast(and_(_own_in_hand() > 0, _in_hand() > 1), Integer),
             false_starts=shards.c.false_starts + cast(and_(no_batch, child), Integer),
             vanished=shards.c.vanished + cast(and_(no_batch, ~child), Integer),
-            # But for one that was read before, and only held while the batch was of others.
-            alone=or_(shards.c.alone, _own_in_hand() > 0, shards.c.batch_size <= 0),
+            alone=True,
             **NOTHING_IN_HAND,
         )
     )

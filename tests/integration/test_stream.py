@@ -279,20 +279,6 @@ def test_who_was_held_meanwhile_made_no_false_start(
     assert [tuple(row) for row in rows] == [(True, 0, 0, {})], "it was done by itself, and no more"
 
 
-def test_who_was_read_before_is_not_done_by_itself(
-    database: Database, next_child: NextChild
-) -> None:
-    """A shard of the same window, of which nothing was in hand: it goes with others again."""
-    poisoned, others = started(database, *range(100, 104)), started(database, *range(12))
-    # The longest come first.
-    assert count_deaths(next_child, Poisoned(102, most=4)) == 1 + 3
-    assert failed(database, poisoned) == {2: "worker_died"}
-    with database.transaction() as tx:
-        alone = "SELECT job_id FROM shards WHERE alone"
-        assert [*tx.exec_driver_sql(alone).scalars()] == [poisoned]
-    assert record(database, others).completed == 12
-
-
 def test_what_is_done_by_itself_has_nothing_beside_it(
     database: Database, next_child: NextChild
 ) -> None:
