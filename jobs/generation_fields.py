@@ -16,6 +16,7 @@ from jobs.errors import UsageError
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Factor = Annotated[float, Field(gt=0)]
 _Ids = list[NonNegativeInt]
+_SomeIds = Annotated[_Ids, Field(min_length=1)]
 
 
 class Fields(BaseModel):
@@ -47,11 +48,11 @@ class Fields(BaseModel):
     exponential_decay_length_penalty: list[float] | None = Field(None, min_length=2, max_length=2)
     renormalize_logits: bool | None = None
     remove_invalid_values: bool | None = None
-    bad_words_ids: list[_Ids] | None = None
+    bad_words_ids: Annotated[list[_SomeIds], Field(min_length=1)] | None = None
     suppress_tokens: _Ids | None = None
     begin_suppress_tokens: _Ids | None = None
     forced_bos_token_id: NonNegativeInt | None = None
-    forced_eos_token_id: NonNegativeInt | Annotated[_Ids, Field(min_length=1)] | None = None
+    forced_eos_token_id: NonNegativeInt | _SomeIds | None = None
     bos_token_id: NonNegativeInt | None = None
     eos_token_id: NonNegativeInt | _Ids | None = None
     decoder_start_token_id: NonNegativeInt | None = None
