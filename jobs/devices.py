@@ -1,7 +1,7 @@
 """Which devices a machine has, and how its workers share them; without importing torch here.
 
-A GPU gets one worker. On a CPU, several workers of few threads do more than one of many:
-docs/decisions/0008 has the figures.
+A GPU gets one worker. A CPU is shared by several workers of few threads, which do as much as one
+of many on a quiet machine, and far more on a busy one: docs/decisions/0008.
 """
 
 import os

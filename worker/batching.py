@@ -40,10 +40,10 @@ def plan(
     itself at once and not in the last minute of the night.
 
     Of all ways to keep these bounds this is one that costs least: padded tokens, and for each
-    batch `batch_cost`. Without such a bound it is one with the fewest
-    batches and, among those, the fewest padded tokens. Cutting the sorted lengths suffices for
-    that: sorting within batches of given sizes, themselves sorted by their longest, never
-    makes the longest of any batch longer.
+    batch `batch_cost`. Without a bound of tokens it is one with the fewest batches and, among
+    those, the fewest padded tokens. Cutting the sorted lengths suffices for that: sorting within
+    batches of given sizes, themselves sorted by their longest, never makes the longest of any
+    batch longer.
     """
     order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
     descending = [lengths[position] for position in order]

@@ -76,9 +76,12 @@ class Window:
         longest = max(len(item.encoded.ids) for item, _ in made)
         bounded = self.bounds.max_num_batched_tokens is not None
         fill = self.bounds.fill(len(made), longest)
+        by_shard: dict[int, list[tuple[Item, Row]]] = {}
+        for item, row in made:
+            by_shard.setdefault(item.shard_id, []).append((item, row))
         found = []
         for shard in self.shards:
-            mine = [(item, row) for item, row in made if item.shard_id == shard.id]
+            mine = by_shard.get(shard.id)
             if not mine:
                 continue
             share = len(mine) / len(made)
