@@ -7,6 +7,7 @@ The same folder contents on every run.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -54,20 +55,25 @@ def documents(count: int, longest: int = 120) -> list[str]:
     ]
 
 
+_BART: dict[str, Any] = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "max_position_embeddings": 128,
+    "init_std": 0.6,
+}
+
+
 def tiny_bart(folder: Path) -> Path:
     """Encoder-decoder with learned positions, 128 at most; `<s> text </s>`."""
     tokenizer = _tokenizer(["<s>", "<pad>", "</s>", "<unk>"], "<s> $A </s>", limit=128)
     config = BartConfig(
         vocab_size=len(tokenizer),
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=2,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        max_position_embeddings=128,
-        init_std=0.6,
+        **_BART,
     )
     torch.manual_seed(1)
     model = BartForConditionalGeneration(config)
@@ -88,16 +94,8 @@ def tiny_bart_like(folder: Path, family: str) -> Path:
     tokenizer = _tokenizer(["<s>", "<pad>", "</s>", "<unk>"], "$A </s>", limit=128)
     config = config_class(
         vocab_size=len(tokenizer),
-        d_model=32,
-        encoder_layers=2,
-        decoder_layers=2,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        encoder_ffn_dim=64,
-        decoder_ffn_dim=64,
-        max_position_embeddings=128,
+        **_BART,
         scale_embedding=True,
-        init_std=0.6,
         bos_token_id=0,
         pad_token_id=1,
         eos_token_id=2,

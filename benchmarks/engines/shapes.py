@@ -32,33 +32,25 @@ class Shape:
 
 def bart_62m() -> PreTrainedModel:
     """62 million parameters: 6 and 6 layers, width 512."""
-    return BartForConditionalGeneration(
-        BartConfig(
-            vocab_size=50265,
-            d_model=512,
-            encoder_layers=6,
-            decoder_layers=6,
-            encoder_attention_heads=8,
-            decoder_attention_heads=8,
-            encoder_ffn_dim=2048,
-            decoder_ffn_dim=2048,
-            forced_eos_token_id=None,
-        )
-    )
+    return _bart(50265, width=512, encoder_layers=6, heads=8)
 
 
 def distilbart_12_6() -> PreTrainedModel:
     """306 million parameters: sshleifer/distilbart-cnn-12-6's 12 and 6 layers, width 1,024."""
+    return _bart(50264, width=1024, encoder_layers=12, heads=16)
+
+
+def _bart(vocabulary: int, width: int, encoder_layers: int, heads: int) -> PreTrainedModel:
     return BartForConditionalGeneration(
         BartConfig(
-            vocab_size=50264,
-            d_model=1024,
-            encoder_layers=12,
+            vocab_size=vocabulary,
+            d_model=width,
+            encoder_layers=encoder_layers,
             decoder_layers=6,
-            encoder_attention_heads=16,
-            decoder_attention_heads=16,
-            encoder_ffn_dim=4096,
-            decoder_ffn_dim=4096,
+            encoder_attention_heads=heads,
+            decoder_attention_heads=heads,
+            encoder_ffn_dim=4 * width,
+            decoder_ffn_dim=4 * width,
             forced_eos_token_id=None,
         )
     )
