@@ -52,7 +52,7 @@ class Leases:
         """The next shards for the model of `key`, with so many documents together with `like`, if
         there are, and no more than this worker's part."""
         with self._database.transaction() as tx:
-            alive = workers.alive(tx, "worker", self._timings.alive)
+            sharers = workers.alive_for(tx, key, self._timings.alive)
             found = leasing.take_next(
                 tx,
                 key,
@@ -61,7 +61,7 @@ class Leases:
                 documents=documents,
                 like=like,
                 held=self.held(),
-                workers=max(1, alive),
+                workers=max(1, sharers),
             )
         self._add(found)
         return found

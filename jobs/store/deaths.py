@@ -14,7 +14,7 @@ from jobs.database import Transaction
 from jobs.states import SHARD_RETURNS
 from jobs.store import clock, notes, workers
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked
-from jobs.tables import JSONB, shards
+from jobs.tables import JSONB, jobs, shards
 
 
 def return_own(tx: Transaction, worker: str, lease_seconds: float) -> list[int]:
@@ -103,7 +103,14 @@ def _suspects_in_hand() -> ColumnElement[Any]:
 def _note_the_lost(tx: Transaction, which: ColumnElement[bool]) -> None:
     """So that `status` says why nothing moves where a model is never ready."""
     lost = select(shards.c.job_id, shards.c.number, shards.c.leased_by).where(which)
-    lost = lost.order_by(shards.c.job_id)
-    for job_id, number, worker in tx.execute(lost):
-        message = f"{worker} was gone before it began a batch of shard {number}"
-        notes.write(tx, job_id, notes.trying_again("worker_died", message, 0))
+    rows = list(tx.execute(lost))
+    if not rows:
+        return
+    # Who cancels a job has it, and may wait for shards that are locked here: no note is worth it.
+    free = select(jobs.c.id).where(jobs.c.id.in_({row.job_id for row in rows}))
+    free = free.with_for_update(skip_locked=True, key_share=True)
+    noted = set(tx.execute(free).scalars())
+    for job_id, number, worker in rows:
+        if job_id in noted:
+            message = f"{worker} was gone before it began a batch of shard {number}"
+            notes.write(tx, job_id, notes.trying_again("worker_died", message, 0))

@@ -37,6 +37,10 @@ from jobs.tables import SHARD_UNFINISHED, jobs, shards
 # Whoever leases locks so many rows for a moment, and others pass them over.
 _MOST_AT_ONCE = 64
 
+# Of a little, a worker's part is so many documents at least: a smaller batch takes about as long,
+# and parts of parts would get smaller and smaller.
+_LEAST_PART = 8
+
 # --- taken
 
 
@@ -72,7 +76,7 @@ def take_next(
     """The next shards that the model at hand can do, in dispatch order: as many as have no more
     documents than that together with those of `like`, but one at least where there is no `like`,
     and none behind the first that does not go together with them. Where little waits, one of
-    several `workers` takes its part of it only.
+    several `workers` that may come for it takes its part of it only, and that is not too small.
 
     While the worker has something in hand (`held`), a death need not be one over what is leased
     here, and no shard that is to be done by itself is leased.
@@ -84,7 +88,7 @@ def take_next(
     candidates = _with_kind(tx, [*tx.execute(found)])
     if len(candidates) < _MOST_AT_ONCE:  # but for those that somebody has locked, all there are
         part = ceil((_documents(like) + _documents(candidates)) / workers)
-        documents = min(documents, part)
+        documents = min(documents, max(part, _LEAST_PART))
     chosen = _together(candidates, documents, like, beside=bool(held))
     return _take(tx, chosen, worker, seconds, beside=bool(held))
 

@@ -8,8 +8,11 @@ from sqlalchemy import ColumnElement, Double, cast, delete, exists, func, litera
 from sqlalchemy.dialects.postgresql import insert
 
 from jobs.database import Transaction
+from jobs.job import ModelKey
+from jobs.states import ShardState
 from jobs.store import clock
-from jobs.tables import workers
+from jobs.store.conditions import has_model
+from jobs.tables import jobs, shards, workers
 
 Role = Literal["worker", "dispatcher"]
 
@@ -54,6 +57,20 @@ def alive(tx: Transaction, role: Role, within: float, host: str | None = None) -
     if host is not None:
         counted = counted.where(workers.c.host == host)
     return tx.execute(counted).scalar_one()
+
+
+def alive_for(tx: Transaction, key: ModelKey, within: float) -> int:
+    """How many workers were seen in the last `within` seconds that may come for this model's work:
+    all but those that are busy with another one."""
+    elsewhere = exists().where(
+        shards.c.leased_by == workers.c.name,
+        shards.c.state == ShardState.RUNNING,
+        shards.c.job_id == jobs.c.id,
+        ~has_model(key),
+    )
+    seen = workers.c.seen_at > clock.before(within)
+    counted = select(func.count()).where(workers.c.role == "worker", seen, ~elsewhere)
+    return tx.execute(counted.select_from(workers)).scalar_one()
 
 
 def lives(name: ColumnElement[str | None], within: float) -> ColumnElement[bool]:

@@ -5,11 +5,14 @@ from sqlalchemy import true
 
 from jobs.database import Database, Transaction
 from jobs.documents import Columns
+from jobs.job import ModelKey
 from jobs.parameters import Effective
-from jobs.store import documents, jobs, leasing, validations, waiting
+from jobs.store import control, documents, jobs, leasing, validations, waiting, workers
 from producer.submit import Request, from_python, submit_documents
+from tests.conftest import TIMINGS
 from tests.leases import KEY, LEASE, lease
 from tests.mill import sentences
+from worker.leases import Leases
 
 
 def started(database: Database, count: int, priority: int = 0) -> str:
@@ -69,3 +72,46 @@ def test_the_workers_of_a_job_are_counted_once_each(database: Database) -> None:
         record = jobs.get(tx, job_id)
     assert record.pace is not None
     assert record.pace.workers == 2
+
+
+def alive(database: Database, *names: str) -> None:
+    with database.transaction() as tx:
+        for name in names:
+            workers.announce(tx, workers.Presence(name, "worker", "host", 1, "cpu", "1"))
+
+
+def taken(database: Database, worker: str) -> int:
+    """How many documents a worker with nothing in hand takes, where a window holds them all."""
+    return len(Leases(database, worker, TIMINGS).next(KEY, 256))
+
+
+def test_a_little_is_shared_by_those_that_may_come_for_it(database: Database) -> None:
+    alive(database, "ann", "bob", "carl")
+    started(database, 1)
+    other = ModelKey("lead-1", "2", "lead", None)
+    with database.transaction() as tx:
+        tx.exec_driver_sql("UPDATE jobs SET model_revision = '2'")
+        assert leasing.take_next(tx, other, "carl", LEASE), "he is busy with another model"
+    started(database, 40)
+    assert [taken(database, "ann"), taken(database, "bob")] == [20, 10]
+
+
+def test_a_part_is_not_too_small(database: Database) -> None:
+    alive(database, *(f"worker {number}" for number in range(20)))
+    started(database, 20)
+    assert [taken(database, f"worker {number}") for number in range(3)] == [8, 8, 4]
+
+
+def test_who_leases_does_not_wait_for_who_cancels(database: Database) -> None:
+    """Who cancels has the job, and waits for the shards that are locked here."""
+    started(database, 3)
+    lease(database, "vanished", seconds=-1)
+    with database.transaction() as cancelling, database.transaction() as leasing_:
+        job_id = cancelling.exec_driver_sql("UPDATE jobs SET name = name RETURNING id").scalar_one()
+        leasing_.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+        assert len(leasing.take_next(leasing_, KEY, "ann", LEASE)) == 1
+        leasing_.commit()
+        assert control.cancel(cancelling, job_id)
+    with database.transaction() as tx:
+        states = tx.exec_driver_sql("SELECT state FROM shards ORDER BY number").scalars().all()
+    assert states == ["running", "cancelled", "cancelled"]
