@@ -145,12 +145,14 @@ class Pipeline:
         return self._leases.answer_for(taken, read) if taken else None
 
     def _gather(self, key: ModelKey, taken: list[Shard]) -> list[Shard]:
-        """`taken`, with as many more as make a window with them."""
+        """`taken`, with as many more as make a window with them; no more once it is asked to stop:
+        a lease that is new when all are handed back would be left to run out."""
         wanted = 1  # the first shard says how many make one
         while not (taken and taken[0].alone):
             if taken:
                 wanted = window.documents(self._engine(key), taken[0].effective)
-            if sum(shard.stop - shard.start for shard in taken) >= wanted:
+            enough = sum(shard.stop - shard.start for shard in taken) >= wanted
+            if enough or self._heartbeat.draining:
                 break
             more = self._leases.next(key, wanted, taken)
             if not more:

@@ -213,6 +213,24 @@ def test_what_was_read_ahead_is_handed_back(
     assert [tuple(row) for row in rows] == [("pending", False, 0, 0, {})] * 2
 
 
+def test_asked_to_stop_it_leases_no_more(
+    database: Database, broker: Broker, tmp_path: Path
+) -> None:
+    """Here while the model is loaded: what it is given then is not to be lost."""
+    heartbeat = Heartbeat(database, TIMINGS, tmp_path / "drain")
+
+    class Stopping(Recording):
+        def seqs_per_document(self, effective: Effective) -> int:
+            (tmp_path / "drain").touch()  # between the first lease and the next
+            return super().seqs_per_document(effective)
+
+    jobs = [started(database, number) for number in range(3)]
+    engine = Stopping()
+    pipeline(database, broker, heartbeat, engine).summarize(_first_shard(database))
+    assert engine.batches == [[0]]
+    assert [record(database, job_id).completed for job_id in jobs] == [1, 0, 0]
+
+
 # --- deaths
 
 
