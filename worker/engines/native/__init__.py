@@ -37,6 +37,7 @@ from worker.engines.native.decoder import Decoder, Decoding
 from worker.engines.native.decoder_only import DecoderOnly
 from worker.engines.native.linear import Dtype
 from worker.engines.native.rows import Rows
+from worker.engines.native.transfers import sent
 from worker.generation import Kind, new_tokens
 
 
@@ -75,20 +76,21 @@ class NativeEngine(HuggingFaceEngine):
         self, batch: Sequence[list[int]], fields: dict[str, Any], seeds: Sequence[int]
     ) -> list[list[int]]:
         beams, most = fields.get("num_beams", 1), new_tokens(fields)
-        decoding: search.Decoder
         if self._kind == "decoder-only":
             opening = decoder_only.opening(batch, self._device)
-            decoding = self._decoder_only.read(batch, beams, most)
         else:
             start = self._start(fields)
             opening = torch.full((len(batch), 1), start, device=self._device)
-            decoding = self._read(batch, beams, most)
         ends = as_list(fields["eos_token_id"])
+        # Before the model reads: what they send to the device would wait for that.
         settled = rules.Rules(fields, ends, opening.shape[1], self._device)
         how = self._search(opening, fields, settled, seeds)
+        decoding = self._read(batch, beams, most)
         return search.run(decoding, how, settled, opening[:, -1:].expand(-1, beams), most)
 
-    def _read(self, batch: Sequence[list[int]], beams: int, most: int) -> Decoding:
+    def _read(self, batch: Sequence[list[int]], beams: int, most: int) -> search.Decoder:
+        if self._kind == "decoder-only":
+            return self._decoder_only.read(batch, beams, most)
         ids, mask = _padded(batch, self._special["pad_token_id"], self._device)
         source = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return Decoding(self._decoder, self._decoder.remember(source, mask, beams, most))
@@ -142,11 +144,6 @@ def _padded(
     longest = max(lengths)
     ids = torch.tensor([each + [pad] * (longest - len(each)) for each in batch])
     if min(lengths) == longest:
-        return _sent(ids, device), None
+        return sent(ids, device), None
     mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
-    return _sent(ids, device), _sent(mask, device)
-
-
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """To the device, without waiting for it."""
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+    return sent(ids, device), sent(mask, device)

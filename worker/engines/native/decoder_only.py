@@ -14,6 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from worker.engines.native import linear
 from worker.engines.native.segments import ATTENTION, Segments, nothing
+from worker.engines.native.transfers import sent
 
 KNOWN = frozenset(
     ["gemma", "granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"]
@@ -41,13 +42,12 @@ class DecoderOnly:
         """`batch`: prompts, one token long at least; `most`: new tokens at most."""
         ids, prefix = self._shared(batch)
         rests = [each[len(ids) : -1] for each in batch]
-        device = self._model.device
-        lengths = torch.tensor([len(each) for each in rests], device=device)
+        lengths = torch.tensor([len(each) for each in rests])
         segments = Segments(prefix, lengths, beams, most)
         for documents in _groups(rests):
             self._fill(segments, [rests[each] for each in documents], documents)
         segments.filling = None
-        return Decoding(self._model, segments, lengths + len(ids))
+        return Decoding(self._model, segments, sent(lengths + len(ids), self._model.device))
 
     def _shared(self, batch: Sequence[list[int]]) -> tuple[list[int], Tensor]:
         """Ids that all prompts begin with, and their keys and values; as a rule those of the
@@ -62,8 +62,7 @@ class DecoderOnly:
         return kept[:usable], states[..., :usable, :]
 
     def _read_prefix(self, ids: list[int]) -> Tensor:
-        lengths = torch.tensor([len(ids)], device=self._model.device)
-        segments = Segments(self._nothing, lengths, 1, 0)
+        segments = Segments(self._nothing, torch.tensor([len(ids)]), 1, 0)
         self._fill(segments, [ids], [0])
         return segments.prompts
 
@@ -75,9 +74,9 @@ class DecoderOnly:
         padded = [each + [0] * (longest - len(each)) for each in rows]
         before = segments.prefix.shape[4]
         device = self._model.device
-        segments.filling = torch.tensor(documents, device=device)
+        segments.filling = sent(torch.tensor(documents), device)
         self._model.base_model(
-            input_ids=torch.tensor(padded, device=device),
+            input_ids=sent(torch.tensor(padded), device),
             position_ids=before + torch.arange(longest, device=device)[None],
             attention_mask=_causal(before, longest, segments.prefix),
             past_key_values=segments,
@@ -135,7 +134,7 @@ class Decoding:
 def opening(batch: Sequence[list[int]], device: torch.device) -> Tensor:
     """The prompts as a search reads them: `[documents, longest]`, -1 in front of the shorter."""
     longest = max(len(ids) for ids in batch)
-    return torch.tensor([[-1] * (longest - len(ids)) + ids for ids in batch], device=device)
+    return sent(torch.tensor([[-1] * (longest - len(ids)) + ids for ids in batch]), device)
 
 
 def unsupported(config: PreTrainedConfig) -> str | None:

@@ -15,6 +15,8 @@ from transformers import AttentionInterface, PreTrainedConfig
 from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from worker.engines.native.transfers import sent
+
 ATTENTION = "gistmill-segments"
 """The name of `attend` among the attention functions of transformers. It has no mask function:
 a model hands it the mask that it was given, or none."""
@@ -27,8 +29,8 @@ class Segments(Cache):
     """Keys and values of a batch of documents: filled first, in groups, then fed by steps.
 
     `prefix`: `[layers, 2, 1, key heads, tokens, size]`, 0 tokens where nothing is shared;
-    `lengths`: `[documents]`, tokens of each prompt behind the prefix; `beams`: rows of each
-    document; `most`: steps at most.
+    `lengths`: `[documents]`, on the CPU, tokens of each prompt behind the prefix; `beams`: rows of
+    each document; `most`: steps at most.
     """
 
     def __init__(self, prefix: Tensor, lengths: Tensor, beams: int, most: int) -> None:
@@ -43,8 +45,8 @@ class Segments(Cache):
         self._prompts = prefix.new_zeros((layers, 2, self.documents, heads, longest, size))
         rows = self.documents * beams
         self._said = prefix.new_empty((layers, 2, rows, heads, most, size))
-        places = torch.arange(longest, device=lengths.device)
-        self._padding = (places >= lengths[:, None])[:, None, None, None]
+        padding = torch.arange(longest) >= lengths[:, None]
+        self._padding = sent(padding, prefix.device)[:, None, None, None]
         self._is_padded = int(lengths.min()) < longest
 
     @property
