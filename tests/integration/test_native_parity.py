@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from jobs.parameters import Effective
 from tests.models import documents, tiny_bart, tiny_bart_like, tiny_mt5, tiny_t5
 from worker import model_files
-from worker.engines import Generated
+from worker.engines import Engine, Generated, NotNumbers
 from worker.engines.native import NativeEngine, linear, unsupported
 from worker.engines.native.linear import Dtype
 from worker.engines.transformers import TransformersEngine
@@ -149,6 +150,46 @@ def test_what_native_says_does_not_depend_on_the_batch(case: Case) -> None:
         backwards = case.native.generate(rows[::-1], effective, range(9, -1, -1))
         alone = [case.native.generate([row], effective, [seed])[0] for seed, row in enumerate(rows)]
         assert together == backwards[::-1] == alone
+
+
+@pytest.mark.parametrize("fields", [{}, {"num_beams": 3}, {"do_sample": True}])
+@pytest.mark.parametrize("engine", ["native", "transformers"])
+def test_nan_is_an_error_and_no_text(tmp_path: Path, engine: str, fields: dict[str, Any]) -> None:
+    """Of one document in the batch: here the one that is long enough."""
+    folder = MAKERS["bart"](tmp_path)
+    model = _load(folder)
+    with torch.no_grad():
+        model.get_encoder().embed_positions.weight[60:] = float("nan")
+    tokenizer = model_files.read_tokenizer(folder, "bart")
+    made: Engine = (
+        NativeEngine(model, tokenizer, "encoder-decoder", "float32")
+        if engine == "native"
+        else TransformersEngine(model, tokenizer, "encoder-decoder")
+    )
+    effective = Effective(max_input_tokens=90, generation={"max_new_tokens": 6, **fields})
+    rows = [each.ids for each in made.encode(documents(16), effective)]
+    fine = [row for row in rows if len(row) <= 50]
+    broken = next(row for row in rows if len(row) > 60)
+    assert len(made.generate(fine, effective, [0] * len(fine))) == len(fine) > 1
+    with pytest.raises((NotNumbers, RuntimeError), match="NaN|nan"):
+        made.generate([*fine, broken], effective, [0] * (len(fine) + 1))
+
+
+class _NoDoubles(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        assert not (isinstance(made, torch.Tensor) and made.dtype == torch.float64), func
+        return made
+
+
+@pytest.mark.parametrize("fields", [{"num_beams": 2}, {"do_sample": True, "top_p": 0.9}])
+def test_no_number_has_more_bits_than_every_device_has(case: Case, fields: dict[str, Any]) -> None:
+    """MPS has no float64."""
+    rules = {"max_new_tokens": 6, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2}
+    effective = _effective(case, {**rules, **fields})
+    rows = [each.ids for each in case.native.encode(documents(4), effective)]
+    with _NoDoubles():  # type: ignore[no-untyped-call]  # torch's own
+        assert len(case.native.generate(rows, effective, range(4))) == 4
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])

@@ -25,6 +25,16 @@ class DeviceLost(Exception):
     """This process can not use its device any more; a new process can."""
 
 
+class NotNumbers(ValueError):
+    """The model's logits are NaN: no text follows from them, though a search would find one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model computes NaN for this text: its weights are damaged, or its numbers are "
+            "too large for this dtype; try float32"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One document, ready for the model."""

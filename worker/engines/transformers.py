@@ -9,10 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from jobs.parameters import Effective
-from worker.engines import Generated, device_errors
+from worker.engines import Generated, NotNumbers, device_errors
 from worker.engines.hugging_face import HuggingFaceEngine, generated
 from worker.generation import Kind
 
@@ -55,10 +61,16 @@ class TransformersEngine(HuggingFaceEngine):
 
     def _generate(self, batch: Sequence[list[int]], config: GenerationConfig) -> list[Generated]:
         input_ids, mask = self._padded(batch)
+        watch = _Watch(self._device)
         with torch.inference_mode():
             output = self._model.generate(
-                input_ids=input_ids, attention_mask=mask, generation_config=config
+                input_ids=input_ids,
+                attention_mask=mask,
+                generation_config=config,
+                logits_processor=LogitsProcessorList([watch]),
             )
+        if bool(watch.saw_nan):
+            raise NotNumbers
         # An encoder-decoder's row opens with the decoder's start, a decoder's with its input.
         opening = 1 if self._kind == "encoder-decoder" else input_ids.shape[1]
         return [generated(row, config) for row in output[:, opening:].tolist()]
@@ -84,3 +96,18 @@ class TransformersEngine(HuggingFaceEngine):
             torch.tensor(input_ids, device=self._device),
             torch.tensor(mask, device=self._device),
         )
+
+
+class _Watch(LogitsProcessor):
+    """Looks for NaN, of which greedy and beam search make a text, and sampling an error."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.saw_nan = torch.zeros((), dtype=torch.bool, device=device)
+
+    def __call__(
+        self,
+        input_ids: torch.Tensor,  # noqa: ARG002 - as the library's
+        scores: torch.Tensor,
+    ) -> torch.Tensor:
+        self.saw_nan |= scores.amax(dim=-1).isnan().any()
+        return scores

@@ -21,14 +21,20 @@ class Rows:
         self._said = torch.cat((prompts, empty), dim=1)
         self._lengths = prompts.new_full((len(prompts),), most)
         self._is_over = torch.zeros(len(prompts), dtype=torch.bool, device=prompts.device)
+        self._scores = torch.zeros(len(prompts), device=prompts.device)
 
     @property
     def sequences(self) -> Tensor:
         """`[rows, prompt + step]`."""
         return self._said[:, : self._prompt + self.step]
 
-    def advance(self, tokens: Tensor) -> Tensor:
-        """`tokens`: `[rows]`, what each says next. Returns them as `[rows, 1]`."""
+    def advance(self, tokens: Tensor, weights: Tensor | None = None) -> Tensor:
+        """`tokens`: `[rows]`, what each says next; where its weight is NaN it says no more.
+        Returns them as `[rows, 1]`."""
+        if weights is not None:
+            lost = weights.isnan() & ~self._is_over
+            self._scores = self._scores.masked_fill(lost, float("nan"))
+            self._is_over |= lost
         self._said[:, self._prompt + self.step] = tokens
         self.step += 1
         ended = torch.isin(tokens, self._ends) & ~self._is_over
@@ -43,10 +49,9 @@ class Rows:
     def keep(self, rows: Tensor) -> None:
         """Only these rows stay, in this order."""
         self._said, self._lengths = self._said[rows], self._lengths[rows]
-        self._is_over = self._is_over[rows]
+        self._is_over, self._scores = self._is_over[rows], self._scores[rows]
         self.chooser.keep(rows)
 
     def best(self) -> tuple[Tensor, Tensor, Tensor]:
-        """As `Beams.best`; the score of a row is not known, and 0."""
-        new = self._said[:, self._prompt :]
-        return new, self._lengths, torch.zeros_like(self._lengths, dtype=torch.float32)
+        """As `Beams.best`; the score of a row is not known: 0, or NaN."""
+        return self._said[:, self._prompt :], self._lengths, self._scores

@@ -1,9 +1,9 @@
-"""One token for each row: the most likely one, or one drawn at random.
+"""One token for each row: the most likely one, or one drawn at random; and how sure it is.
 
 Temperature, top-k, top-p and min-p as in `transformers.generation.logits_process`, and
 GenerationConfig's defaults for what is not said (top_k 50). A document's random numbers come
-from its own seed, one for each token, so that its sample does not depend on the batch. Knows
-no model.
+from its own seed, one for each token, so that its sample does not depend on the batch. All in
+float32: not every device has float64. Knows no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,16 @@ from torch import Tensor
 class Greedy:
     """The most likely token."""
 
-    def choose(self, logits: Tensor, step: int) -> Tensor:  # noqa: ARG002 - as Sampler's
-        """`logits`: `[rows, vocabulary]`. Returns `[rows]`."""
-        return logits.argmax(dim=-1)
+    def choose(
+        self,
+        logits: Tensor,
+        step: int,  # noqa: ARG002 - as Sampler's
+    ) -> tuple[Tensor, Tensor]:
+        """`logits`: `[rows, vocabulary]`. Returns `[rows]` twice: tokens, and their weights, NaN
+        where one of the row's logits is."""
+        # Not argmax, which in bfloat16 takes four times as long on a CPU.
+        weights, tokens = logits.max(dim=-1)
+        return tokens, weights
 
     def keep(self, rows: Tensor) -> None:
         """Only these rows stay."""
@@ -40,13 +47,16 @@ class Sampler:
         # Drawn at once and on the CPU: the same on every device, and none is read in the loop.
         self._numbers = torch.stack([_numbers(seed, most) for seed in seeds]).to(device)
 
-    def choose(self, logits: Tensor, step: int) -> Tensor:
-        """`logits`: `[rows, vocabulary]`; `step`: new tokens so far. Returns `[rows]`."""
+    def choose(self, logits: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """`logits`: `[rows, vocabulary]`; `step`: new tokens so far. Returns `[rows]` twice:
+        tokens, and of each row a weight that is NaN where one of its logits is."""
         probabilities, ids = self.distribution(logits)
-        sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
-        wanted = self._numbers[:, step, None] * sums[:, -1:]
-        places = torch.searchsorted(sums, wanted, right=True).clamp(max=ids.shape[1] - 1)
-        return ids.gather(1, places)[:, 0]
+        sums = probabilities.cumsum(dim=-1)
+        whole = sums[:, -1:]
+        # The first whose sum is not below: never one that was cut, whose sum is that before it.
+        places = torch.searchsorted(sums, self._numbers[:, step, None] * whole)
+        places = places.clamp(max=ids.shape[1] - 1)  # of NaN it finds a place behind the last
+        return ids.gather(1, places)[:, 0], whole[:, 0]
 
     def keep(self, rows: Tensor) -> None:
         """Only these rows stay."""
@@ -84,4 +94,4 @@ def unsupported(fields: Mapping[str, Any]) -> str | None:
 
 def _numbers(seed: int, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, generator=generator, dtype=torch.float64)
+    return torch.rand(count, generator=generator)

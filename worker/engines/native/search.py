@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from worker.engines import NotNumbers
 from worker.engines.native import scoring
 from worker.engines.native.beams import Beams
 from worker.engines.native.rows import Rows
@@ -100,6 +101,7 @@ def run(
     """New ids of each document, its end token among them, in the order of the batch.
 
     `first`: `[documents, beams]`, the tokens to begin with; `most`: new tokens at most.
+    Raises NotNumbers.
     """
     tokens = first
     places = list(range(len(first)))
@@ -141,11 +143,16 @@ def _is_time(device: torch.device, step: int, most: int) -> bool:
 
 def _collect(search: Search, places: Sequence[int], found: dict[int, list[int]]) -> list[int]:
     """Takes what is done into `found`. Returns who stays, the holes filled from the end, so that
-    what a decoder remembers of those that stay where they are need not be moved."""
+    what a decoder remembers of those that stay where they are need not be moved.
+
+    Raises NotNumbers where a score is NaN: that of who met NaN logits, who is done with it.
+    """
     done = search.done().tolist()
     if not any(done):
         return list(range(len(done)))
-    ids, lengths, _ = search.best()
+    ids, lengths, scores = search.best()
+    if bool(scores.isnan().any()):
+        raise NotNumbers
     for place, is_done, row, length in zip(
         places, done, ids.tolist(), lengths.tolist(), strict=True
     ):
@@ -169,7 +176,7 @@ class RowSearch:
     def choose(self, logits: Tensor) -> tuple[Tensor | None, Tensor]:
         """`logits`: `[documents, vocabulary]`; changed."""
         self._rules.apply(logits, self._rows.sequences, self._rows.step)
-        return None, self._rows.advance(self._rows.chooser.choose(logits, self._rows.step))
+        return None, self._rows.advance(*self._rows.chooser.choose(logits, self._rows.step))
 
     def force(self, token: int) -> tuple[Tensor | None, Tensor]:
         return None, self._rows.advance(torch.full_like(self._rows.sequences[:, 0], token))
