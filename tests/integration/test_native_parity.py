@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import PreTrainedModel
+from transformers import (
+    ForcedBOSTokenLogitsProcessor,
+    ForcedEOSTokenLogitsProcessor,
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    RepetitionPenaltyLogitsProcessor,
+)
 
 from jobs.parameters import Effective
 from tests.models import documents, tiny_bart, tiny_bart_like, tiny_mt5, tiny_t5
@@ -105,35 +112,84 @@ def _see_near_tie(
 ) -> None:
     """Beam search prefers by score; greedy search by each token, and parts ways at one."""
     fields = effective.generation
+    texts = [_with_end(case, one), _with_end(case, other)]
+    scores = [_scores(case.model, row, text, fields) for text in texts]
     if fields["num_beams"] == 1:
-        place = next(p for p, (a, b) in enumerate(zip(one.ids, other.ids, strict=False)) if a != b)
-        logits = _log_probabilities(case.model, row, one.ids[: place + 1])[place]
-        assert abs(logits[one.ids[place]] - logits[other.ids[place]]) < 1e-3
-        return
-    penalty = fields["length_penalty"]
-    scores = [
-        sum(
-            float(at[token])
-            for at, token in zip(_log_probabilities(case.model, row, ids), ids, strict=True)
-        )
-        / len(ids) ** penalty
-        for ids in (_with_end(case, one), _with_end(case, other))
-    ]
-    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+        parted = [place for place, (a, b) in enumerate(zip(*texts, strict=False)) if a != b]
+        assert parted, "one of them stops without an end"
+        assert scores[0][parted[0]] == pytest.approx(scores[1][parted[0]], abs=1e-3)
+    else:
+        first, second = (sum(each) / len(each) ** fields["length_penalty"] for each in scores)
+        assert first == pytest.approx(second, rel=1e-3)
+
+
+def test_a_tie_is_measured_as_generate_measures(case: Case) -> None:
+    """Penalties and forced tokens included."""
+    model: Any = case.model
+    for number, rules in enumerate(RULES):
+        effective = _effective(case, {**rules, "num_beams": 4, **STOPPING[number]})
+        fields = effective.generation
+        config = GenerationConfig(**fields, output_scores=True, return_dict_in_generate=True)
+        [encoded] = case.oracle.encode(documents(1), effective)
+        with torch.inference_mode():
+            made = model.generate(torch.tensor([encoded.ids]), generation_config=config)
+        text = made.sequences[0, 1:].tolist()
+        said = sum(_scores(case.model, encoded.ids, text, fields))
+        score = float(made.sequences_scores[0])
+        assert said / len(text) ** fields["length_penalty"] == pytest.approx(score, rel=1e-3)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_a_text_that_ends_early_is_no_tie(case: Case, beams: int) -> None:
+    effective = _effective(case, {"max_length": 24, "num_beams": beams, "length_penalty": 1.0})
+    rows = [each.ids for each in case.oracle.encode(documents(16), effective)]
+    found = case.oracle.generate(rows, effective, [0] * len(rows))
+    row, whole = next((r, f) for r, f in zip(rows, found, strict=True) if len(f.ids) > 4)
+    for early in (Generated(whole.ids[:3], 4, "stop"), Generated(whole.ids[:3], 3, "length")):
+        with pytest.raises(AssertionError):
+            _see_near_tie(case, row, whole, early, effective)
 
 
 def _with_end(case: Case, text: Generated) -> list[int]:
     return text.ids + [case.model.config.eos_token_id] * (text.tokens - len(text.ids))
 
 
+def _scores(
+    model: PreTrainedModel, row: list[int], ids: list[int], fields: dict[str, Any]
+) -> list[float]:
+    """What each token of a text counts in a search, under the rules that change more than what
+    may be said at all."""
+    start, end = model.config.decoder_start_token_id, model.config.eos_token_id
+    numbers = _logits(model, row, ids)
+    if fields["num_beams"] > 1:
+        numbers = numbers.log_softmax(dim=-1)
+    rules = LogitsProcessorList(
+        [RepetitionPenaltyLogitsProcessor(fields.get("repetition_penalty", 1.0))]
+    )
+    if "forced_bos_token_id" in fields:
+        rules.append(ForcedBOSTokenLogitsProcessor(fields["forced_bos_token_id"]))
+    if "forced_eos_token_id" in fields:
+        rules.append(ForcedEOSTokenLogitsProcessor(fields["max_length"], end))
+    so_far = torch.tensor([[start, *ids]])
+    return [
+        float(rules(so_far[:, : place + 1], numbers[place : place + 1])[0, token])  # type: ignore[arg-type]  # says LongTensor
+        for place, token in enumerate(ids)
+    ]
+
+
 def _log_probabilities(model: PreTrainedModel, row: list[int], ids: list[int]) -> torch.Tensor:
+    return _logits(model, row, ids).log_softmax(dim=-1)
+
+
+def _logits(model: PreTrainedModel, row: list[int], ids: list[int]) -> torch.Tensor:
+    """`[tokens, vocabulary]`: what the model says to each token of a text, before it is said."""
     start = model.config.decoder_start_token_id
     with torch.inference_mode():
         output = model(
             input_ids=torch.tensor([row]), decoder_input_ids=torch.tensor([[start, *ids[:-1]]])
         )
     logits: torch.Tensor = output.logits[0]
-    return logits.log_softmax(dim=-1)
+    return logits
 
 
 def _effective(case: Case, fields: dict[str, Any]) -> Effective:
@@ -171,7 +227,7 @@ def test_nan_is_an_error_and_no_text(tmp_path: Path, engine: str, fields: dict[s
     fine = [row for row in rows if len(row) <= 50]
     broken = next(row for row in rows if len(row) > 60)
     assert len(made.generate(fine, effective, [0] * len(fine))) == len(fine) > 1
-    with pytest.raises((NotNumbers, RuntimeError), match="NaN|nan"):
+    with pytest.raises((NotNumbers, RuntimeError), match=r"NaN|nan"):
         made.generate([*fine, broken], effective, [0] * (len(fine) + 1))
 
 
