@@ -114,7 +114,7 @@ def in_words(line: str) -> str:
     """A line of some log as a person reads it; one that is no event of ours stands as it is."""
     try:
         event = json.loads(line)
-        words = [event["event"]]
+        words = [str(event["event"])]
     except (ValueError, TypeError, KeyError):
         return line
     keys = [key for key in event if key not in ("time", "level", "logger", "event")]

@@ -268,6 +268,7 @@ def test_one_log_in_json() -> None:
         ("gistmill: no", "gistmill: no"),
         ("[1]", "[1]"),
         ('{"a": 1}', '{"a": 1}'),
+        ('{"event": 5}', "5"),
     ],
 )
 def test_in_words(line: str, words: str) -> None:
