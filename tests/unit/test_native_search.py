@@ -19,7 +19,7 @@ from transformers import (
 from transformers.generation.logits_process import MinPLogitsWarper
 
 from worker.engines.native import scoring
-from worker.engines.native.beams import Beams
+from worker.engines.native.beams import Beams, EarlyStopping
 from worker.engines.native.rows import Rows
 from worker.engines.native.rules import Rules
 from worker.engines.native.sampling import Greedy, Sampler
@@ -104,16 +104,37 @@ def test_the_best_of_a_row_are_found_in_groups(vocabulary: int) -> None:
 def test_a_beam_that_ends_waits_for_the_others_and_wins_by_its_score() -> None:
     beams = Beams(torch.tensor([[0]]), 2, most=3, ends=END, early_stopping=True)
     nothing = float("-inf")
-    first = torch.tensor([[[-0.1, -0.7, -3.0, -4.0], [nothing] * 4]])
+    first = torch.tensor([[[-0.5, -0.7, -3.0, -4.0], [nothing] * 4]])
     ids = torch.tensor([[[2, 5, 6, 7], [2, 5, 6, 7]]])
     parents, tokens = beams.advance(first, ids)
     assert (parents.tolist(), tokens.tolist()) == ([[0, 0]], [[5, 6]])
     assert beams.done().tolist() == [False]
-    beams.advance(torch.tensor([[[-0.2, -0.3, -1.0, -1.0], [-0.1, -0.2, -1.0, -1.0]]]), ids)
+    beams.advance(torch.tensor([[[-0.6, -0.7, -1.0, -1.0], [-0.5, -0.6, -1.0, -1.0]]]), ids)
     assert beams.done().tolist() == [True]
     said, lengths, scores = beams.best()
     assert said[0, : lengths[0]].tolist() == [2]
-    assert scores.tolist() == pytest.approx([-0.1])
+    assert scores.tolist() == pytest.approx([-0.5])
+
+
+@pytest.mark.parametrize(
+    ("length_penalty", "most", "settled"),
+    [
+        (1.0, 3, True),  # -0.7 / 3 at best
+        (1.0, 8, False),  # -0.7 / 8
+        (2.0, 3, False),
+        (0.0, 99, True),
+        (-1.0, 3, True),  # -0.7 * 2 at best
+    ],
+)
+@pytest.mark.parametrize("early_stopping", [True, False, "never"])
+def test_a_document_leaves_once_nothing_can_be_better_than_its_best(
+    length_penalty: float, most: int, settled: bool, early_stopping: EarlyStopping
+) -> None:
+    beams = Beams(torch.tensor([[0]]), 2, most, END, length_penalty, early_stopping)
+    nothing = float("-inf")
+    first = torch.tensor([[[-0.1, -0.7, -3.0, -4.0], [nothing] * 4]])
+    beams.advance(first, torch.tensor([[[2, 5, 6, 7], [2, 5, 6, 7]]]))
+    assert beams.done().tolist() == [settled]
 
 
 def test_a_document_that_stays_is_not_mixed_up_with_one_that_leaves() -> None:

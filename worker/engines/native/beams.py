@@ -13,6 +13,9 @@ from torch import Tensor
 _FAR = -1.0e9
 """What `generate` adds to the score of what may not be chosen."""
 
+_ROUNDING = 1.0e-4
+"""By what share of itself a sum of float32 log probabilities may be off, and more."""
+
 EarlyStopping = bool | Literal["never"]
 
 
@@ -84,7 +87,7 @@ class Beams:
         """`[documents]`: whether nothing that is still to come can change the outcome."""
         if self.step == self._most:
             return torch.ones_like(self._can_improve[:, 0])
-        done = ~self._can_improve[:, 0]
+        done = ~self._can_improve[:, 0] | self._is_settled()
         if self._early_stopping is True:
             done |= self._is_finished.all(dim=1)
         return done
@@ -124,6 +127,16 @@ class Beams:
         self._best = _gather(torch.cat((self._best, said), dim=1), chosen)
         self._best_lengths = torch.cat((self._best_lengths, lengths), dim=1).gather(1, chosen)
         self._is_finished = torch.cat((self._is_finished, just), dim=1).gather(1, chosen)
+
+    def _is_settled(self) -> Tensor:
+        """Whether no running beam can end better than the best that has ended: what it says yet
+        can not raise the sum of its log probabilities, only what this is divided by.
+
+        Exact, where `generate` goes on until its own rule says stop; both return the same.
+        """
+        length = self._most if self._length_penalty > 0.0 else self.step + 1
+        possible = self._scores[:, 0] / (length**self._length_penalty)
+        return self._best_scores[:, 0] > possible + _ROUNDING * possible.abs()
 
     def _improvable(self) -> Tensor:
         """`generate`'s guess whether the best running beam can still beat the worst finished."""

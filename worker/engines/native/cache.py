@@ -4,10 +4,17 @@ Nothing is ever reordered or repeated. A document's own keys and values are comp
 the beams said lies where it was written, step after step and beam beside beam; which of it
 belongs to a beam is a small table of ancestors, and becomes a mask: a beam attends to all that
 its document's beams said, and the mask leaves what it has from its ancestors.
+
+There is room for a few steps more than were taken, and the mask hides it: products read what
+lies in one piece, and bfloat16 would be copied into one at every step.
 """
 
 import torch
 from torch import Tensor
+
+_ROOM = 8
+"""Steps by which the room for what the beams say grows."""
+_NOBODY = -1
 
 
 class Cache:
@@ -28,42 +35,41 @@ class Cache:
     ) -> None:
         layers, two, documents, heads, _, size = cross.shape
         self.documents, self.size, self.step = documents, size, 0
-        self._beams, self._relative = beams, relative
+        self._beams, self._most, self._relative = beams, most, relative
         self._cross, self._padding = cross, padding
-        self._own = cross.new_empty((layers, two, documents, heads, most * beams, size))
+        self._own = cross.new_empty((layers, two, documents, heads, 0, size))
         self._every = torch.arange(beams, device=cross.device)
-        self._ancestors = self._every[:, None].repeat(documents, 1, most)
+        self._ancestors = self._every.new_full((documents, beams, most), _NOBODY)
+        self._nothing = cross.new_zeros(())
 
     def cross(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Keys and values, `[documents, heads, source, size]`."""
-        return self._cross[layer, 0, : self.documents], self._cross[layer, 1, : self.documents]
+        """Keys and values, `[documents * heads, source, size]`."""
+        keys, values = self._cross[layer, :, : self.documents].flatten(1, 2)
+        return keys, values
 
     @property
     def padding(self) -> Tensor | None:
         """`[documents, 1, 1, source]`, to be added to the scores of cross-attention."""
         return None if self._padding is None else self._padding[: self.documents, None, None]
 
-    def own(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Remembers this step's, `[documents, heads, beams, size]`. Returns those of all steps
-        and beams, `[documents, heads, steps * beams, size]`."""
-        here = slice(self.step * self._beams, (self.step + 1) * self._beams)
-        own = self._own[layer, :, : self.documents, :, : here.stop]
-        own[0, :, :, here] = keys
-        own[1, :, :, here] = values
-        return own[0], own[1]
-
-    def mask(self) -> Tensor | None:
-        """`[documents, heads or 1, beams, steps * beams]`, to be added to the scores of
-        self-attention; None where there is nothing to leave out or to add."""
-        steps = self.step + 1
-        mask = self._relative_bias(steps)
-        if self._beams == 1:
-            return mask
-        ancestors = self._ancestors[: self.documents, :, :steps, None]
-        nothing = torch.zeros((), dtype=self._own.dtype, device=self._own.device)
-        lineage = torch.where(ancestors == self._every, nothing, float("-inf"))
+    def begin(self) -> Tensor:
+        """Begins a step. Returns what is to be added to the scores of self-attention,
+        `[documents, heads or 1, beams, room * beams]`."""
+        if self.step == self._room:
+            self._grow()
+        self._ancestors[: self.documents, :, self.step] = self._every
+        ancestors = self._ancestors[: self.documents, :, : self._room, None]
+        lineage = torch.where(ancestors == self._every, self._nothing, float("-inf"))
         lineage = lineage.flatten(2)[:, None]
-        return lineage if mask is None else lineage + mask
+        return lineage if self._relative is None else lineage + self._bias(self._relative)
+
+    def own(self, layer: int, said: Tensor) -> tuple[Tensor, Tensor]:
+        """Remembers this step's keys and values, `[2, documents, heads, beams, size]`. Returns
+        those of all steps and beams, `[documents * heads, room * beams, size]` twice."""
+        own = self._own[layer, :, : self.documents]
+        own[:, :, :, self.step * self._beams : (self.step + 1) * self._beams] = said
+        keys, values = own.flatten(1, 2)
+        return keys, values
 
     def follow(self, parents: Tensor) -> None:
         """Ends the step: beam j of document i goes on from beam `parents[i, j]`."""
@@ -77,16 +83,24 @@ class Cache:
         moved = documents != targets
         sources, targets = documents[moved], targets[moved]
         self._cross[:, :, targets] = self._cross[:, :, sources]
-        steps = self.step * self._beams
-        self._own[:, :, targets, :, :steps] = self._own[:, :, sources, :, :steps]
+        self._own[:, :, targets] = self._own[:, :, sources]
         self._ancestors[targets] = self._ancestors[sources]
         if self._padding is not None:
             self._padding[targets] = self._padding[sources]
         self.documents = len(documents)
 
-    def _relative_bias(self, steps: int) -> Tensor | None:
-        """`[1, heads, 1, steps * beams]`."""
-        if self._relative is None:
-            return None
-        biases = self._relative[:, :steps].flip(1).repeat_interleave(self._beams, dim=1)
-        return biases[None, :, None]
+    @property
+    def _room(self) -> int:
+        """Steps that there is room for."""
+        return self._own.shape[4] // self._beams
+
+    def _grow(self) -> None:
+        # Zeros, because what is masked is multiplied all the same, by zero.
+        own = self._own[:, :, : self.documents]
+        more = min(_ROOM, self._most - self._room) * self._beams
+        self._own = torch.cat((own, own.new_zeros((*own.shape[:4], more, self.size))), dim=4)
+
+    def _bias(self, relative: Tensor) -> Tensor:
+        """`[1, heads, 1, room * beams]`."""
+        back = (self.step - torch.arange(self._room, device=relative.device)).clamp(min=0)
+        return relative[:, back].repeat_interleave(self._beams, dim=1)[None, :, None]

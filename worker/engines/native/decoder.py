@@ -72,7 +72,7 @@ class Decoder:
             states = states + family.positions[cache.step]
         if family.embed_norm is not None:
             states = family.embed_norm(states)
-        mask = cache.mask()
+        mask = cache.begin()
         for number, layer in enumerate(self._layers):
             states = self._layer(layer, number, states, cache, mask)
         cache.step += 1
@@ -83,7 +83,7 @@ class Decoder:
         return self._head.forward(hidden)
 
     def _layer(
-        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor | None
+        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor
     ) -> Tensor:
         if self._family.norm_first:
             states = states + self._own(layer, number, layer.own_norm(states), cache, mask)
@@ -94,14 +94,14 @@ class Decoder:
         return layer.norm(states + layer.feed(states))
 
     def _own(
-        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor | None
+        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor
     ) -> Tensor:
         fused = layer.own_in.forward(states).view(
             cache.documents, -1, 3, self._family.heads, cache.size
         )
-        queries, keys, values = fused.permute(2, 0, 3, 1, 4)
-        keys, values = cache.own(number, keys, values)
-        return layer.own_out.forward(self._attend(queries, keys, values, mask))
+        fused = fused.permute(2, 0, 3, 1, 4)
+        keys, values = cache.own(number, fused[1:])
+        return layer.own_out.forward(self._attend(fused[0], keys, values, mask))
 
     def _cross(self, layer: Layer, number: int, states: Tensor, cache: Cache) -> Tensor:
         queries = layer.cross_in.forward(states).view(
@@ -118,13 +118,13 @@ class Decoder:
         Two plain products: with few queries to a set of keys, torch's fused attention takes as
         long in float32 on a CPU, and 1.7 times (four beams) to 4.6 times (one) in bfloat16.
         """
-        shape = queries.shape
-        asked = queries.flatten(0, 1).to(keys.dtype)
-        scores = torch.bmm(asked, keys.flatten(0, 1).transpose(1, 2))
+        documents, heads, beams, size = queries.shape
+        asked = _copied(queries, keys.dtype).view(-1, beams, size)
+        scores = torch.bmm(asked, keys.transpose(1, 2))
         if mask is not None:
-            scores.view(*shape[:3], -1).add_(mask)
-        attended = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1)).view(shape)
-        return attended.transpose(1, 2).flatten(2).flatten(0, 1).to(queries.dtype)
+            scores.view(documents, heads, beams, -1).add_(mask)
+        attended = torch.bmm(scores.softmax(dim=-1), values).view(documents, heads, beams, size)
+        return _copied(attended.transpose(1, 2), queries.dtype).view(documents * beams, -1)
 
 
 class Decoding:
@@ -151,3 +151,10 @@ def _padding(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
         mask == 0, float("-inf")
     )
+
+
+def _copied(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """In one piece and of that dtype, in one go."""
+    if tensor.dtype == dtype:
+        return tensor.contiguous()
+    return tensor.to(dtype, memory_format=torch.contiguous_format)
