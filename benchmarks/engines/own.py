@@ -7,7 +7,7 @@ import torch
 from benchmarks.engines.sides import Documents, Load
 from jobs.errors import JobError
 from jobs.parameters import Effective
-from worker import batching, model_files, models
+from worker import batching, budget, model_files, models
 from worker.engines import Engine
 from worker.engines.native import NativeEngine, unsupported
 
@@ -24,9 +24,13 @@ class Own:
         self._effective = Effective(generation=load.generation)
         self._textbook = load.side == "textbook"
 
-    def tune(self, documents: Documents) -> str:  # noqa: ARG002 - ours are measured as they come
+    def tune(self, documents: Documents) -> str:  # noqa: ARG002 - a worker has not seen them
+        """The budget that a worker would measure as it loads the model."""
         if self._textbook:
             return f"batches of {_TEXTBOOK_BATCH}"
+        if found := budget.measure(self._engine, "cpu"):
+            self._engine.max_num_batched_tokens = found.max_num_batched_tokens
+            self._engine.max_num_seqs = found.max_num_seqs
         return f"{self._engine.max_num_batched_tokens} tokens, {self._rows()} documents"
 
     def run(self, documents: Documents) -> list[list[int]]:

@@ -25,6 +25,7 @@ from worker.engines import Generated, device_errors
 from worker.engines.hugging_face import HuggingFaceEngine, as_list, generated
 from worker.engines.native import (
     decoder_only,
+    encoder,
     families,
     linear,
     memory,
@@ -59,6 +60,9 @@ class NativeEngine(HuggingFaceEngine):
             self._decoder_only = DecoderOnly(model, dtype)
             return
         self._encoder: Any = model.get_encoder()
+        self._attends_by_document = self._device.type == "cpu" and dtype != "float32"
+        if self._attends_by_document:
+            encoder.settle(self._encoder)
         with torch.inference_mode():
             self._decoder = Decoder(families.take_apart(model), dtype)
             linear.pack(self._encoder, dtype)
@@ -92,7 +96,8 @@ class NativeEngine(HuggingFaceEngine):
         if self._kind == "decoder-only":
             return self._decoder_only.read(batch, beams, most)
         ids, mask = _padded(batch, self._special["pad_token_id"], self._device)
-        source = self._encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        widened = encoder.widened(mask) if self._attends_by_document else mask
+        source = self._encoder(input_ids=ids, attention_mask=widened).last_hidden_state
         return Decoding(self._decoder, self._decoder.remember(source, mask, beams, most))
 
     def _search(

@@ -136,7 +136,8 @@ class Beams:
         """
         length = self._most if self._length_penalty > 0.0 else self.step + 1
         possible = self._scores[:, 0] / (length**self._length_penalty)
-        return self._best_scores[:, 0] > possible + _ROUNDING * possible.abs()
+        settled: Tensor = self._best_scores[:, 0] > possible + _ROUNDING * possible.abs()
+        return settled
 
     def _improvable(self) -> Tensor:
         """`generate`'s guess whether the best running beam can still beat the worst finished."""

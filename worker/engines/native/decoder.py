@@ -93,9 +93,7 @@ class Decoder:
         states = layer.cross_norm(states + self._cross(layer, number, states, cache))
         return layer.norm(states + layer.feed(states))
 
-    def _own(
-        self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor
-    ) -> Tensor:
+    def _own(self, layer: Layer, number: int, states: Tensor, cache: Cache, mask: Tensor) -> Tensor:
         fused = layer.own_in.forward(states).view(
             cache.documents, -1, 3, self._family.heads, cache.size
         )
