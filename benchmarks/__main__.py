@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 
-NAMES = ("engines", "jobs", "mill", "status")
+NAMES = ("engines", "jobs", "mill", "status", "refill")
 
 
 def main(arguments: list[str]) -> None:

@@ -74,6 +74,8 @@ class Kind:
     make: Make
     both_splits: bool = True
     """Ours in both splits: twice the processes, for which large models leave no memory."""
+    others: tuple[str, ...] = ()
+    """Contestants that only this case has."""
 
 
 def random_weights(shape: str, drawn: bool) -> Make:
@@ -121,7 +123,7 @@ KINDS = (
     Kind("t5-small-drawn", 24, 0, random_weights("t5-small", drawn=True)),
     Kind("distilbart-12-6", 8, 0, random_weights("distilbart-12-6", drawn=False), False),
     Kind("scitldr-bart-tiny", 96, 24, scitldr),
-    Kind("smollm2-135m", 24, 0, smollm2),
+    Kind("smollm2-135m", 24, 0, smollm2, others=("continuous:float32", "continuous:bfloat16")),
 )
 
 

@@ -34,6 +34,10 @@ def _opened(load: Load) -> Side:
         from benchmarks.engines.peer import Peer
 
         return Peer(load)
+    if load.side == "continuous":
+        from benchmarks.engines.continuous import Continuous
+
+        return Continuous(load)
     from benchmarks.engines.own import Own
 
     return Own(load)

@@ -10,7 +10,7 @@ from typing import get_args
 from benchmarks.engines import cases, contest, roofline
 from benchmarks.engines.cases import Case, Kind, NotHere, Places
 from benchmarks.engines.contest import Contestant, Measured
-from benchmarks.engines.sides import Dtype
+from benchmarks.engines.sides import SIDES, Dtype
 from benchmarks.engines.table import COLUMNS, rouge_1, row
 from benchmarks.report import Report
 from worker import model_files, models
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "--contestants",
         nargs="+",
         metavar="SIDE:DTYPE[:PROCESSESxTHREADS]",
-        help="sides are textbook, sorted, native and peer, which is CTranslate2",
+        help=f"sides: {', '.join(SIDES)}; peer is CTranslate2",
     )
     parser.add_argument(
         "--shared", type=Path, default=cases.SHARED, help="holds models/scitldr-bart-tiny and data"
@@ -123,6 +123,7 @@ def _contestants(kind: Kind, given: argparse.Namespace) -> list[Contestant]:
         *("textbook:float32", "sorted:float32"),
         *(f"sorted:{dtype}" for dtype in dtypes if dtype == "bfloat16"),
         *(f"native:{dtype}:{split}" for dtype in dtypes for split in splits),
+        *kind.others,
         *("peer:float32", "peer:int8"),
     ]
     return [Contestant.read(each, cores) for each in dict.fromkeys(named)]

@@ -1,5 +1,6 @@
 """Our own sides: engines of gistmill's, loaded as a worker loads them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,11 +17,11 @@ _TEXTBOOK_BATCH = 8
 
 class Own:
     """An engine under the worker's plan of batches, or, for `textbook`, in the
-    order of arrival, 8 at a time."""
+    order of arrival, 8 at a time. `native` makes what the side of that name runs."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, native: Callable[..., Engine] = NativeEngine) -> None:
         torch.set_num_threads(load.threads)
-        self._engine = _engine(load)
+        self._engine = _engine(load, native)
         self._effective = Effective(generation=load.generation)
         self._textbook = load.side == "textbook"
 
@@ -54,7 +55,7 @@ class Own:
         return max(1, self._engine.max_num_seqs // self._engine.seqs_per_document(self._effective))
 
 
-def _engine(load: Load) -> Engine:
+def _engine(load: Load, native: Callable[..., Engine]) -> Engine:
     resolved = models.resolve(load.model, Path(load.home))
     if load.side != "native":
         return models.load(resolved, "transformers", load.dtype, "cpu")
@@ -66,4 +67,4 @@ def _engine(load: Load) -> Engine:
     dtype = "float32" if load.dtype == "int8" else load.dtype
     model = model_files.load(resolved.folder, resolved.kind, dtype, "cpu", load.model)
     tokenizer = model_files.read_tokenizer(resolved.folder, load.model)
-    return NativeEngine(model, tokenizer, resolved.kind, load.dtype)
+    return native(model, tokenizer, resolved.kind, load.dtype)

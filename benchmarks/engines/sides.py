@@ -1,7 +1,8 @@
 """What a side of the comparison is: token ids in, token ids out.
 
 A side holds one loaded model. `textbook` and `sorted` are transformers' `generate`, `native` is
-gistmill's own loop (`benchmarks.engines.own`); `peer` is CTranslate2 (`benchmarks.engines.peer`).
+gistmill's own loop (`benchmarks.engines.own`); `continuous` is transformers' continuous batching
+(`benchmarks.engines.continuous`), `peer` is CTranslate2 (`benchmarks.engines.peer`).
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Documents = Sequence[list[int]]
-SIDES = ("textbook", "sorted", "native", "peer")
+SIDES = ("textbook", "sorted", "native", "continuous", "peer")
 Dtype = Literal["float32", "bfloat16", "int8"]
 
 
