@@ -122,6 +122,13 @@ KINDS = (
     Kind("t5-small", 24, 0, random_weights("t5-small", drawn=False)),
     Kind("t5-small-drawn", 24, 0, random_weights("t5-small", drawn=True)),
     Kind("distilbart-12-6", 8, 0, random_weights("distilbart-12-6", drawn=False), False),
+    Kind(
+        "distilbart-12-6-drawn",
+        8,
+        0,
+        random_weights("distilbart-12-6", drawn=True),
+        both_splits=False,
+    ),
     Kind("scitldr-bart-tiny", 96, 24, scitldr),
     Kind("smollm2-135m", 24, 0, smollm2, others=("continuous:float32", "continuous:bfloat16")),
 )

@@ -20,7 +20,7 @@ from typing import Any, cast, get_args
 from benchmarks.engines.cases import Case
 from benchmarks.engines.sides import SIDES, Dtype, Load
 
-_ENOUGH = 45.0
+_ENOUGH = 60.0
 """A side whose first round took more seconds than this has no second one."""
 
 
