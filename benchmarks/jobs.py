@@ -31,11 +31,12 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from benchmarks.engines import shapes
 from benchmarks.own_mill import OwnMill, own_mill
 from benchmarks.report import Cell, Report
-from jobs.job import SHARD_SIZE
+from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
 from jobs.store import jobs
 from producer.client import Job, NobodyWorks
-from worker import batching, model_files, models
+from worker import batching, budget, model_files, models
+from worker.budget import Budgets
 from worker.engines import Engine
 
 _SHAPE = "bart-62m"
@@ -189,6 +190,9 @@ def _bare(mill: OwnMill, job: Job, case: Case) -> _Bare:
     assert record.engine
     assert record.parameters
     engine = models.load(resolved, record.engine, record.dtype, "cpu")
+    # The worker's own, measured when it loaded the model for the first job.
+    key = ModelKey(record.model, resolved.revision, record.engine, record.dtype)
+    Budgets(mill.settings.home / "budgets", "cpu").settle(key, engine, budget.measure)
     return _Bare(engine, Effective(**record.parameters), case.texts)
 
 
