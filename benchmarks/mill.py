@@ -74,16 +74,7 @@ def main(arguments: Sequence[str]) -> None:
     report.table(
         f"lead-3 over {documents:,} documents of about 60 words",
         ["workers", "documents/s", "documents/s a worker", "submitted/s", "database MiB"],
-        [
-            [
-                n := each.workers,
-                n * each.rate,
-                each.rate,
-                documents / each.submitting,
-                each.database,
-            ]
-            for each in runs
-        ],
+        [_line(each) for each in runs],
     )
     names = list(runs[-1].processor)
     report.table(

@@ -2,17 +2,16 @@
 
     python -m benchmarks refill [--quick] [--cases NAME ...] [--documents N] [--dtype D]
 
-Runs the native engine on one thread under the worker's plan of batches, and times each step of
-the decoder by how many documents are left in it. If every place were filled again at once, a
-document's share of each step would be as small as it was in any that was seen often. What lies
-between that and the time that was taken is an upper bound of what filling again would save. It
-would have to pay for it with passes of the encoder for few documents, and with products over
-documents that stand at different steps; none of this is counted.
+Runs the native engine on one thread under the worker's plan of batches, and times each step by
+how many documents are left in it. If every place were filled again at once, a document's share
+of each step would be as small as it was in the cheapest kind of step that was seen often. What
+lies between that and the time that was taken bounds what filling again would save; it would
+have to pay for it with passes of the encoder for few documents, and with products over
+documents that stand at different steps. Batches larger than the plan's are not looked at.
 """
 
 import argparse
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -33,6 +32,7 @@ _CASES = ("bart-62m-drawn", "t5-small-drawn", "scitldr-bart-tiny")
 _COLUMNS = ("case", "documents/s", "in steps", "steps", "documents in a step", "to save")
 _DOCUMENTS, _FEW = 96, 16
 _OFTEN = 3
+"""Times that a number of documents was seen: one quick step is no proof."""
 
 Seconds = dict[int, list[float]]
 """Of steps, by how many documents they had."""
@@ -50,25 +50,20 @@ class _Timed(NativeEngine):
 
 
 class _Clock:
-    """A decoder that is timed."""
+    """A decoder whose steps are timed, from the beginning of one to that of the next, with all
+    that the search does between them. A batch's last step is left out."""
 
     def __init__(self, decoder: search.Decoder, seconds: Seconds) -> None:
         self._decoder, self._seconds = decoder, seconds
-        self._documents = 0
-        self.follow, self.keep = decoder.follow, decoder.keep
+        self._documents, self._began = 0, 0.0
+        self.logits, self.follow, self.keep = decoder.logits, decoder.follow, decoder.keep
 
     def step(self, tokens: Tensor) -> Tensor:
-        began = time.perf_counter()
-        found = self._decoder.step(tokens)
-        self._documents = len(tokens)
-        self._seconds[self._documents].append(time.perf_counter() - began)
-        return found
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        began = time.perf_counter()
-        found = self._decoder.logits(hidden)
-        self._seconds[self._documents][-1] += time.perf_counter() - began
-        return found
+        now = time.perf_counter()
+        if self._documents:
+            self._seconds.setdefault(self._documents, []).append(now - self._began)
+        self._documents, self._began = len(tokens), now
+        return self._decoder.step(tokens)
 
 
 def main(arguments: list[str]) -> None:
@@ -91,7 +86,7 @@ def main(arguments: list[str]) -> None:
 
 def _measured(case: Case, dtype: Dtype, home: Path) -> list[Cell]:
     load = Load("native", dtype, case.model, str(home), 1, case.generation)
-    seconds: Seconds = defaultdict(list)
+    seconds: Seconds = {}
     side = Own(load, lambda *parts: _Timed(seconds, *parts))
     side.tune(case.documents)
     side.run(case.documents[-2:])

@@ -105,7 +105,8 @@ def scitldr(places: Places, count: int) -> Case:
 
 
 def smollm2(places: Places, count: int) -> Case:
-    """The packaged chat model on the prose of packages; 48 new tokens, greedily."""
+    """The packaged chat model on the prose of packages, with their one-line summaries as
+    references; 48 new tokens, greedily."""
     from producer.demo_documents import documents
 
     found = documents()
@@ -113,7 +114,8 @@ def smollm2(places: Places, count: int) -> Case:
     rows = found[::step][:count]
     texts = [row["text"] for row in rows]
     lengths = {"min_length": _FIXED_NEW, "max_length": _FIXED_NEW}
-    return _of_texts("smollm2-135m", "smollm2-135m", texts, [], places, **lengths)
+    references = [[row["reference"]] for row in rows]
+    return _of_texts("smollm2-135m", "smollm2-135m", texts, references, places, **lengths)
 
 
 KINDS = (

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
             report.note(f"{kind.name}: skipped: {error}")
         else:
             _measure(case, _contestants(kind, given), rounds, places.made, report)
-    report.write()
+        report.write()  # case by case: a side that fails ends the run
 
 
 def _chosen(given: argparse.Namespace) -> list[Kind]:
@@ -121,6 +121,7 @@ def _contestants(kind: Kind, given: argparse.Namespace) -> list[Contestant]:
     dtypes = [dtype for dtype in get_args(Dtype) if dtype != "bfloat16" or not given.quick]
     named = given.contestants or [
         *("textbook:float32", "sorted:float32"),
+        *(f"sorted:float32:{cores}x1" for _ in range(kind.both_splits and not given.quick)),
         *(f"sorted:{dtype}" for dtype in dtypes if dtype == "bfloat16"),
         *(f"native:{dtype}:{split}" for dtype in dtypes for split in splits),
         *kind.others,

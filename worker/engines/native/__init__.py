@@ -3,7 +3,8 @@
 For encoder-decoders of the families in `families` and decoder-only models of those in
 `decoder_only`, on any device. Where it does not know a model or a parameter, `unsupported` says
 so, and `transformers` does it. Its texts are those of `generate`; what makes it faster is in the
-parts: `cache` and `segments` (nothing is repeated or reordered), `linear` (packed weights),
+parts: `cache` and `segments` (a document's keys and values stand once, for all its beams),
+`encoder` (no padding), `linear` (packed weights),
 `search` (who is done leaves), `rules` and `scoring` (no pass over the vocabulary that is not
 needed).
 """
@@ -60,7 +61,12 @@ class NativeEngine(HuggingFaceEngine):
             self._decoder_only = DecoderOnly(model, dtype)
             return
         self._encoder: Any = model.get_encoder()
-        self._attends_by_document = self._device.type == "cpu" and dtype != "float32"
+        self._attends_by_document = (
+            self._device.type == "cpu"
+            and dtype != "float32"
+            and linear.has_bfloat16()
+            and encoder.knows(model.config)
+        )
         if self._attends_by_document:
             encoder.settle(self._encoder)
         with torch.inference_mode():

@@ -37,7 +37,8 @@ class Cache:
         self.documents, self.size, self.step = documents, size, 0
         self._beams, self._most, self._relative = beams, most, relative
         self._cross, self._padding = cross, padding
-        self._own = cross.new_empty((layers, two, documents, heads, 0, size))
+        empty = cross.new_empty((two, documents, heads, 0, size))
+        self._own = [empty] * layers
         self._every = torch.arange(beams, device=cross.device)
         self._ancestors = self._every.new_full((documents, beams, most), _NOBODY)
         self._nothing = cross.new_zeros(())
@@ -66,7 +67,7 @@ class Cache:
     def own(self, layer: int, said: Tensor) -> tuple[Tensor, Tensor]:
         """Remembers this step's keys and values, `[2, documents, heads, beams, size]`. Returns
         those of all steps and beams, `[documents * heads, room * beams, size]` twice."""
-        own = self._own[layer, :, : self.documents]
+        own = self._own[layer][:, : self.documents]
         own[:, :, :, self.step * self._beams : (self.step + 1) * self._beams] = said
         keys, values = own.flatten(1, 2)
         return keys, values
@@ -83,7 +84,8 @@ class Cache:
         moved = documents != targets
         sources, targets = documents[moved], targets[moved]
         self._cross[:, :, targets] = self._cross[:, :, sources]
-        self._own[:, :, targets] = self._own[:, :, sources]
+        for own in self._own:
+            own[:, targets] = own[:, sources]
         self._ancestors[targets] = self._ancestors[sources]
         if self._padding is not None:
             self._padding[targets] = self._padding[sources]
@@ -92,13 +94,15 @@ class Cache:
     @property
     def _room(self) -> int:
         """Steps that there is room for."""
-        return self._own.shape[4] // self._beams
+        return self._own[0].shape[3] // self._beams
 
     def _grow(self) -> None:
         # Zeros, because what is masked is multiplied all the same, by zero.
-        own = self._own[:, :, : self.documents]
         more = min(_ROOM, self._most - self._room) * self._beams
-        self._own = torch.cat((own, own.new_zeros((*own.shape[:4], more, self.size))), dim=4)
+        for layer, whole in enumerate(self._own):  # no more than one is there twice at a time
+            own = whole[:, : self.documents]
+            room = own.new_zeros((*own.shape[:3], more, self.size))
+            self._own[layer] = torch.cat((own, room), dim=3)
 
     def _bias(self, relative: Tensor) -> Tensor:
         """`[1, heads, 1, room * beams]`."""

@@ -7,6 +7,7 @@ cross-attention: they are queries side by side against one set of keys.
 import torch
 from torch import Tensor
 
+from worker.engines.native import linear
 from worker.engines.native.cache import Cache
 from worker.engines.native.families import Block, Family, emptied
 from worker.engines.native.linear import Dtype, Linear
@@ -42,7 +43,8 @@ class Decoder:
         self._family = emptied(family)
         # Where weights have 8 bits, keys and values do with 16: to read them in float32 was a third
         # of the time.
-        self._remembered = torch.bfloat16 if dtype == "int8" else family.head.weight.dtype
+        rounds = dtype == "int8" and linear.has_bfloat16()
+        self._remembered = torch.bfloat16 if rounds else family.head.weight.dtype
         self._layers = [
             Layer(block, family.heads, family.scaling, dtype) for block in family.blocks
         ]

@@ -92,9 +92,12 @@ def _is_packed(weight: Tensor) -> bool:
     """Whether oneDNN multiplies such a weight on this processor: bfloat16 not on every one."""
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # torch's own
         return False
-    if weight.dtype == torch.bfloat16:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return weight.dtype == torch.float32
+    return has_bfloat16() if weight.dtype == torch.bfloat16 else weight.dtype == torch.float32
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 faster than float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def can_round() -> bool:

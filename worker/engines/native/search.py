@@ -75,7 +75,9 @@ class BeamSearch:
         self._rules.apply(logits, beams.sequences, beams.step, normalizer)
         values, ids = scoring.best(logits, beams.wanted)
         shape = (-1, beams.beams, ids.shape[1])
-        return beams.advance((values.float() - normalizer).view(shape), ids.view(shape))
+        # No probability is above 1, however its logarithm was rounded: sums may only fall.
+        log_probs = (values.float() - normalizer).clamp(max=0)
+        return beams.advance(log_probs.view(shape), ids.view(shape))
 
     def force(self, token: int) -> tuple[Tensor | None, Tensor]:
         rows = self._beams.sequences
