@@ -130,8 +130,12 @@ def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], 
 def _plan(
     items: Sequence[Item], suspects: dict[int, int], bounds: batching.Bounds
 ) -> list[list[Item]]:
-    """Suspects come last and alone, so that what they do, they do to nobody else. Only a shard
-    that is done by itself has any."""
+    """The longest first, but for the batch with the first document, which goes before them: where
+    a slice has time for one batch only, and longer ones keep coming, it would never be its turn.
+
+    Suspects come last and alone, so that what they do, they do to nobody else. Only a shard
+    that is done by itself has any.
+    """
     last = [item for item in items if item.document.index in suspects]
     others = [item for item in items if item.document.index not in suspects]
     plan = batching.plan(
@@ -139,4 +143,5 @@ def _plan(
         max_num_batched_tokens=bounds.max_num_batched_tokens,
         max_num_seqs=bounds.max_num_seqs,
     )
+    plan.sort(key=lambda batch: 0 not in batch)
     return [[others[position] for position in batch] for batch in plan] + [[item] for item in last]

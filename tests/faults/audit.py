@@ -38,8 +38,9 @@ BEGIN
 END $$;
 CREATE TRIGGER audit AFTER UPDATE OF status ON jobs
     FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION audit_job();
-CREATE TRIGGER audit AFTER UPDATE OF state ON shards
-    FOR EACH ROW WHEN (OLD.state <> NEW.state) EXECUTE FUNCTION audit_shard();
+CREATE TRIGGER audit AFTER UPDATE OF state, attempt ON shards
+    FOR EACH ROW WHEN (OLD.state <> NEW.state OR OLD.attempt <> NEW.attempt)
+    EXECUTE FUNCTION audit_shard();
 """
 
 
@@ -64,7 +65,8 @@ def states(connection: psycopg.Connection[Any], job_id: str) -> Counter[str]:
 
 def moves(connection: psycopg.Connection[Any], what: str) -> Counter[tuple[str, str]]:
     """From which state to which jobs, or shards, went, and how often."""
-    rows = connection.execute("SELECT was, now FROM audit_moves WHERE what = %s", [what])
+    found = "SELECT was, now FROM audit_moves WHERE what = %s AND was <> now"
+    rows = connection.execute(found, [what])
     return Counter((was, now) for was, now in rows)
 
 
@@ -91,3 +93,18 @@ def next_row(
         [job_id, start, stop, since],
     ).fetchone() or (None,)
     return first
+
+
+def next_move(
+    connection: psycopg.Connection[Any], since: float, job_id: str, start: int, stop: int
+) -> float | None:
+    """As `next_event`, of the shard with these documents: it changed its state, or was leased
+    anew, or a row of it was stored."""
+    (first,) = connection.execute(
+        "SELECT extract(epoch FROM min(at))::float8 FROM audit_moves JOIN shards "
+        "ON what = 'shard' AND audit_moves.id = shards.id::text "
+        "WHERE job_id = %s AND start = %s AND stop = %s AND extract(epoch FROM at) > %s",
+        [job_id, start, stop, since],
+    ).fetchone() or (None,)
+    found = [at for at in (first, next_row(connection, since, job_id, start, stop)) if at]
+    return min(found, default=None)

@@ -48,7 +48,10 @@ class Outcome:
     doubled: int
     recovery: float | None
     """The longest time, in seconds, from a fault until a next row was stored of each shard that
-    was in hand then, or of any where none was."""
+    was in hand then, or of any where none was. Those wait for their turn, too."""
+    taken_up: float | None
+    """The same until each of them was free, leased anew or gone on with, and a row was stored of
+    one."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class Ground:
 
         `waste`: documents that may have been generated in vain; else those of two batches for
         each kill and each of the `deaths` that documents themselves bring about. `recovery`:
-        seconds; else a lease and `RECOVERY`.
+        seconds until work is taken up again; else a lease and `RECOVERY`.
         """
         try:
             eventually(self._all_over, "every job is over", patience)
@@ -205,15 +208,16 @@ class Ground:
             with self.sql() as connection:
                 findings = self.ledger.compare(connection)
                 times = [t for fault in self._faults for t in self._recovered(connection, fault)]
-            outcome = self._outcome(findings, times)
+                again = [t for fault in self._faults for t in self._taken_up(connection, fault)]
+            outcome = self._outcome(findings, times, again)
             self._report(outcome)
         assert (findings.lost, findings.doubled, findings.wrong) == ([], [], []), outcome
         assert self._never_generated() == []
         if waste is None:
             waste = 2 * self._orders.batch * (self.kills + deaths)
         assert outcome.thrown_away <= waste, outcome
-        if outcome.recovery is not None:
-            assert outcome.recovery < (recovery or self.lease + RECOVERY), outcome
+        if outcome.taken_up is not None:
+            assert outcome.taken_up < (recovery or self.lease + RECOVERY), outcome
         return outcome
 
     @property
@@ -268,6 +272,13 @@ class Ground:
             found = [audit.next_event(connection, fault.at)]
         return [at - fault.at for at in found if at is not None]
 
+    def _taken_up(self, connection: psycopg.Connection[Any], fault: Fault) -> list[float]:
+        """Seconds until each shard in hand was anybody's, and until one of them went on."""
+        went_on = self._recovered(connection, fault)
+        moved = [audit.next_move(connection, fault.at, *shard) for shard in fault.in_hand]
+        freed = [at - fault.at for at in moved if at is not None]
+        return [min(went_on), *freed] if went_on else []
+
     def _all_over(self) -> bool:
         over = "SELECT count(*) FROM jobs WHERE status IN ('completed', 'failed', 'cancelled')"
         return bool(self.look(over) == len(self.ledger.job_ids))
@@ -280,7 +291,7 @@ class Ground:
             return []
         return [key for key in self.ledger.summarized if not ended[key]]
 
-    def _outcome(self, findings: Findings, times: list[float]) -> Outcome:
+    def _outcome(self, findings: Findings, times: list[float], again: list[float]) -> Outcome:
         begun, ended = self._diary.counted("begin"), self._diary.counted("end")
         return Outcome(
             scenario=self._scenario,
@@ -292,4 +303,5 @@ class Ground:
             lost=len(findings.lost),
             doubled=len(findings.doubled),
             recovery=round(max(times), 1) if times else None,
+            taken_up=round(max(again), 1) if again else None,
         )

@@ -41,7 +41,7 @@ def test_visibility_shorter_than_the_task(ground: Ground) -> None:
     """A visibility timeout shorter than the task."""
     processes = _start(ground, "first", seconds=0.1)
     for name in ("second", "third"):
-        ground.submit(80, shard_size=80)
+        ground.submit(160, shard_size=160)
         ground.progress(ground.dice.randint(24, 40))
         # Who has just connected looks for messages that were taken too long ago.
         processes.append(ground.worker(name, seconds=0.1))
