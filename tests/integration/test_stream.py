@@ -46,6 +46,21 @@ def test_small_shards_fill_batches_together(database: Database, next_child: Next
     assert [record(database, job_id).completed for job_id in jobs] == [1] * 12 + [4]
 
 
+def test_the_oldest_document_does_not_wait_for_all_longer_ones(
+    database: Database, next_child: NextChild
+) -> None:
+    """A slice may have time for one batch only, and longer documents may keep coming."""
+    engine = Recording()
+    started(database, 1)
+    started(database, *range(100, 115))
+    started(database, *range(10, 14))
+    next_child(engine)()
+    first, *later = engine.batches
+    assert 1 in first
+    assert all(number >= 100 for number in later[0])
+    assert len([number for batch in engine.batches for number in batch]) == 20
+
+
 @pytest.mark.parametrize(
     "other",
     [
