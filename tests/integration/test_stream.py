@@ -191,8 +191,9 @@ def test_a_defect_in_storing_is_not_put_down_to_the_next_window(
     next_child(Recording(most=256))()
     assert record(database, good).completed == 256
     with database.transaction() as tx:
-        rows = tx.exec_driver_sql("SELECT tries, state FROM shards ORDER BY id").all()
-    assert [tuple(row) for row in rows] == [(1, "pending"), (0, "done")]
+        rows = tx.exec_driver_sql("SELECT tries > 0, state FROM shards ORDER BY id").all()
+    # Once, or more often: on a slow machine its pause is over before the other is done.
+    assert [tuple(row) for row in rows] == [(True, "pending"), (False, "done")]
 
 
 def test_how_the_model_was_kept_busy(database: Database, next_child: NextChild) -> None:
