@@ -35,6 +35,7 @@ from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
 from jobs.store import jobs
 from producer.client import Job, NobodyWorks
+from producer.status import BatchingView
 from worker import batching, budget, model_files, models
 from worker.budget import Budgets
 from worker.engines import Engine
@@ -57,6 +58,8 @@ class Rounds:
     rates: dict[str, list[float]] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     """Seconds from submit to the first lease of a shard."""
+    last: BatchingView | None = None
+    """What `status` says of the last job's batches."""
 
     def ratio(self, one: str, other: str) -> list[float]:
         return [a / b for a, b in zip(self.rates[one], self.rates[other], strict=True)]
@@ -109,7 +112,7 @@ def compare(case: Case, rounds: int, textbook: int, report: Report) -> Rounds:
         bare = _bare(mill, first, case)
         few = case.texts[:: max(1, len(case.texts) // textbook)][:textbook]
         sides: dict[str, tuple[int, Callable[[], object]]] = {
-            "job": (len(case.texts), lambda: done.waits.append(_do_job(mill, case))),
+            "job": (len(case.texts), lambda: _do_job(mill, case, done)),
             "bare": (len(case.texts), bare),
             "textbook": (len(few), _textbook(case.model, few, bare.effective)),
         }
@@ -123,15 +126,15 @@ def compare(case: Case, rounds: int, textbook: int, report: Report) -> Rounds:
     return done
 
 
-def _do_job(mill: OwnMill, case: Case) -> float:
-    """Returns the seconds from submit to the first lease."""
+def _do_job(mill: OwnMill, case: Case, done: Rounds) -> None:
     with mill.client.database.transaction() as tx:
         began = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
     job = _submit(mill, case, case.texts)
     _wait(mill, job)
     with mill.client.database.transaction() as tx:
         first = tx.execute(_FIRST_LEASE, {"job": job.id}).scalar_one()
-    return float((first - began).total_seconds())
+    done.waits.append(float((first - began).total_seconds()))
+    done.last = job.status().batching
 
 
 _FIRST_LEASE = text("SELECT min(started_at) FROM shards WHERE job_id = :job")
@@ -250,6 +253,13 @@ def _show(report: Report, case: Case, rounds: Rounds) -> None:
     )
     least = f"{median(rounds.waits):.1f}"
     report.note(f"Of a job {least} s lie before its first shard is leased.")
+    if kept := rounds.last:
+        whole = kept.waiting_seconds + kept.generating_seconds
+        report.note(
+            f"Status says of the last: batches {kept.batch_fill:.0%} full, "
+            f"{kept.padding_share or 0:.1%} padding; of {whole:.1f} s the model waited "
+            f"{kept.waiting_seconds / whole:.1%}."
+        )
     report.data("rates", rounds.rates)
     report.data("seconds to the first lease", rounds.waits)
 
