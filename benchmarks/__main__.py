@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 
-NAMES = ("engines", "jobs", "mill", "status", "refill")
+NAMES = ("engines", "jobs", "mill", "status", "refill", "profile")
 
 
 def main(arguments: list[str]) -> None:

@@ -28,7 +28,7 @@ from jobs.parameters import Effective
 from tests.models import documents, tiny_bart, tiny_bart_like, tiny_mt5, tiny_t5
 from worker import model_files
 from worker.engines import Engine, Generated, NotNumbers
-from worker.engines.native import NativeEngine, linear, unsupported
+from worker.engines.native import NativeEngine, linear, search, unsupported
 from worker.engines.native.linear import Dtype
 from worker.engines.transformers import TransformersEngine
 
@@ -121,6 +121,20 @@ def _see_near_tie(
     else:
         first, second = (sum(each) / len(each) ** fields["length_penalty"] for each in scores)
         assert first == pytest.approx(second, rel=1e-3)
+
+
+def test_who_looks_seldom_finds_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a device that is asked only every few steps who is done."""
+    for number, beams in enumerate((1, 4, 4, 4)):
+        fields = {**RULES[0], "num_beams": beams, **(STOPPING[number] if beams > 1 else {})}
+        effective = _effective(case, fields)
+        rows = [each.ids for each in case.native.encode(documents(12), effective)]
+        expected = case.native.generate(rows, effective, [0] * len(rows))
+        with monkeypatch.context() as seldom:
+            seldom.setattr(
+                search, "_is_time", lambda _device, step, most: step == most or step % 5 == 0
+            )
+            assert case.native.generate(rows, effective, [0] * len(rows)) == expected
 
 
 def test_a_tie_is_measured_as_generate_measures(case: Case) -> None:
