@@ -59,7 +59,7 @@ class Measured:
     """Of the first round."""
 
 
-class _Team:
+class Team:
     """The processes of one contestant."""
 
     def __init__(self, contestant: Contestant, case: Case, home: Path, file: Path) -> None:
@@ -133,15 +133,15 @@ def compete(
 @contextmanager
 def _teams(
     case: Case, contestants: Sequence[Contestant], home: Path
-) -> Iterator[tuple[list[_Team], list[str]]]:
-    teams: list[_Team] = []
-    ready: list[_Team] = []
+) -> Iterator[tuple[list[Team], list[str]]]:
+    teams: list[Team] = []
+    ready: list[Team] = []
     refused: list[str] = []
     with TemporaryDirectory() as folder:
         file = Path(folder) / "documents.json"
         file.write_text(json.dumps(case.documents))
         try:
-            teams += [_Team(contestant, case, home, file) for contestant in contestants]
+            teams += [Team(contestant, case, home, file) for contestant in contestants]
             for team in teams:
                 try:
                     team.open()
