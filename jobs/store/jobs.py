@@ -188,7 +188,8 @@ def _records() -> Select[Any]:
             .filter(is_done)
             .label("spread"),
         )
-        .where(shards.c.job_id == jobs.c.id, SHARD_BEGUN, ~over)
+        # Not with `~over` by itself: of that PostgreSQL makes a step which copies each row.
+        .where(shards.c.job_id == case((~over, jobs.c.id)), SHARD_BEGUN)
         .lateral("sums")
     )
     # By itself: to count what differs among all shards, all of them would be sorted.
