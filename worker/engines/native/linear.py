@@ -97,7 +97,8 @@ def _is_packed(weight: Tensor) -> bool:
 
 def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 faster than float32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call] # torch's own
+    return bool(there and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def can_round() -> bool:
