@@ -195,12 +195,14 @@ class Ground:
         waste: int | None = None,
         deaths: int = 0,
         recovery: float | None = None,
+        in_turn: bool = False,
     ) -> Outcome:
         """Wait for the end of every job, compare, and write down the outcome.
 
         `waste`: documents that may have been generated in vain; else those of two batches for
         each kill and each of the `deaths` that documents themselves bring about. `recovery`:
-        seconds until work is taken up again; else a lease and `RECOVERY`.
+        seconds until each shard in hand goes on; else a lease and `RECOVERY`. `in_turn`: so many
+        shards are in hand that they wait for their turn; within that all are free, and one goes on.
         """
         try:
             eventually(self._all_over, "every job is over", patience)
@@ -216,8 +218,9 @@ class Ground:
         if waste is None:
             waste = 2 * self._orders.batch * (self.kills + deaths)
         assert outcome.thrown_away <= waste, outcome
-        if outcome.taken_up is not None:
-            assert outcome.taken_up < (recovery or self.lease + RECOVERY), outcome
+        again_after = outcome.taken_up if in_turn else outcome.recovery
+        if again_after is not None:
+            assert again_after < (recovery or self.lease + RECOVERY), outcome
         return outcome
 
     @property

@@ -30,7 +30,7 @@ def test_up_killed(own_ground: Ground) -> None:
         eventually(lambda: not servers.others(home), "all that it started is gone")
         up = _up(ground)
         ground.fault()
-    ground.settle(waste=KILLS * 2 * 2 * 8)
+    ground.settle(waste=KILLS * 2 * 2 * 8, in_turn=True)
     up.terminate()
     assert up.wait(60) == 0
     assert not servers.others(home)
