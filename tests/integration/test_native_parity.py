@@ -277,7 +277,9 @@ def test_fewer_bits_say_mostly_the_same(tmp_path: Path, name: str, dtype: Dtype)
     firsts = [one.ids[:1] == other.ids[:1] for one, other in zip(expected, found, strict=True)]
     assert all(1 <= each.tokens <= 12 for each in found)
     # The weights are drawn wide, and 24 of 24 would be luck; by chance it were 1 in 400.
-    assert sum(firsts) >= (0.5 if dtype == "bfloat16" else 0.3) * len(rows)
+    # BART's encoder rounds its scores, too.
+    least = {"bart": (0.5, 0.3), "flan": (0.7, 0.4)}[name]
+    assert sum(firsts) >= least[dtype == "int8"] * len(rows)
     pairs = list(zip(rows, expected, found, strict=True))
     best = [_likelihood(model, row, one.ids) for row, one, _ in pairs]
     said = [_likelihood(model, row, other.ids) for row, _, other in pairs]
