@@ -120,8 +120,8 @@ def _contestants(kind: Kind, given: argparse.Namespace) -> list[Contestant]:
     splits = [f"{cores}x1"] if given.quick or not kind.both_splits else [f"1x{cores}", f"{cores}x1"]
     dtypes = [dtype for dtype in get_args(Dtype) if dtype != "bfloat16" or not given.quick]
     named = given.contestants or [
-        *("textbook:float32", "sorted:float32"),
-        *(f"sorted:float32:{cores}x1" for _ in range(kind.both_splits and not given.quick)),
+        *("textbook:float32", f"sorted:float32:1x{cores}"),
+        *(f"sorted:float32:{split}" for split in splits if len(splits) > 1),
         *(f"sorted:{dtype}" for dtype in dtypes if dtype == "bfloat16"),
         *(f"native:{dtype}:{split}" for dtype in dtypes for split in splits),
         *kind.others,
