@@ -18,11 +18,11 @@ from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from producer.client import Client, Job, submit
+    from producer.client import Client, Job, diff, submit
 
-__all__ = ["Client", "Job", "main", "submit"]
+__all__ = ["Client", "Job", "diff", "main", "submit"]
 
-_EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "submit"), "producer.client")
+_EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "diff", "submit"), "producer.client")
 
 # By section: name, where it is, and what --help says of it in 26 characters.
 _SECTIONS = {
@@ -34,6 +34,8 @@ _SECTIONS = {
         "watch": ("producer.cli.watch:command", "follow a job live"),
         "results": ("producer.cli.results:command", "print or save summaries"),
         "failures": ("producer.cli.failures:command", "why documents failed"),
+        "evaluate": ("producer.cli.evaluate:command", "scores, beside lead-3"),
+        "diff": ("producer.cli.diff:command", "two jobs side by side"),
         "text": ("worker.text:command", "summarize one text here"),
     },
     "Jobs": {

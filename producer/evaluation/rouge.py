@@ -14,12 +14,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from statistics import fmean
+from typing import TypeVar
 
 from producer.evaluation import lcs
 from producer.evaluation.sentences import sentences
+
+T = TypeVar("T")
 
 METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 Scores = tuple[float, float, float, float]
@@ -50,11 +53,13 @@ def rouge(pairs: Iterable[tuple[str, str]]) -> Rouge:
 
 
 class Sentence:
-    """Its words, and where each stands."""
-
     def __init__(self, words: list[str]) -> None:
         self.words = words
-        self.places = lcs.places(words)
+
+    @cached_property
+    def places(self) -> lcs.Places:
+        """Where each word stands: what only a reference needs."""
+        return lcs.places(self.words)
 
 
 class Text:
@@ -94,7 +99,7 @@ class Scorer:
         return [stem for word in _WORD.findall(sentence.lower()) for stem in self._stems(word)]
 
 
-def _shared(reference: Counter[str], summary: Counter[str]) -> float:
+def _shared(reference: Counter[T], summary: Counter[T]) -> float:
     return _f1((reference & summary).total(), reference.total(), summary.total())
 
 

@@ -19,12 +19,12 @@ ODD = [
     "No end",
     "The cat sat. The cat sat down! Did the cats sit?",
     "Running\r\nrunners ran; 3.5 runs (10 %) were run-ups.\n\n\nDon't.",
-    "Ärger über die Straße. \u0130stanbul, na\u00efve caf\u00e9s \u2014 \u4e2d\u6587\u3002 \u03a3\u03a3",
+    "\u00c4rger in der Stra\u00dfe. \u0130stanbul, na\u00efve caf\u00e9s \u2014 \u4e2d\u6587\u3002",
     "a a a a a b. a b a b. a\x0bb\x85c\u2028d. \ufffd",
     "generalizations oscillators happiness skies dying news innings",
 ]
 
-few_words = st.lists(st.sampled_from("a b c d running runs".split()), max_size=12)
+few_words = st.lists(st.sampled_from(["a", "b", "c", "d", "running", "runs"]), max_size=12)
 prose = st.lists(
     st.tuples(few_words, st.sampled_from([". ", "! ", "\n", " ", "? \n", ", "])), max_size=6
 ).map(lambda parts: "".join(" ".join(words) + end for words, end in parts))
