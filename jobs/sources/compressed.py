@@ -82,6 +82,9 @@ class _Source(io.RawIOBase):
         self._file = file
         self.failure: BaseException | None = None
 
+    def readable(self) -> bool:
+        return True
+
     def read(self, count: int = -1) -> bytes:
         try:
             return self._file.read(count)
