@@ -7,7 +7,7 @@ the head of the file.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import PurePosixPath
@@ -168,12 +168,14 @@ def _type(values: Sequence[str]) -> str:
     filled = [value for value in values if value.strip()]
     if not filled:
         return "null"
-    return "double" if all(map(_is_number, filled)) else "string"
+    if all(_is(int, value) for value in filled):
+        return "int64"
+    return "double" if all(_is(float, value) for value in filled) else "string"
 
 
-def _is_number(text: str) -> bool:
+def _is(number: Callable[[str], float], text: str) -> bool:
     try:
-        float(text)
+        number(text)
     except ValueError:
         return False
     return True
