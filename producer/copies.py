@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from jobs.errors import UsageError
 from jobs.services import locks
@@ -30,6 +31,14 @@ _ROWS = 1000
 """Rows that are held at once, and of a record batch."""
 _UNFINISHED = ".new-"
 _POLL = 0.05
+
+
+def folder(home: Path, database_url: str) -> Path:
+    """Where the copies of a mill's jobs lie. Another database does not know which of them are
+    needed, so it has others."""
+    parts = urlsplit(database_url)
+    place = f"{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query}"
+    return home / "datasets" / hashlib.sha256(place.encode()).hexdigest()[:12]
 
 
 def is_dataset(given: object) -> bool:
@@ -82,6 +91,17 @@ def _is_file(block: Any, table: Any) -> bool:
     return mapped and not block.replays and block.schema.equals(table.schema)
 
 
+def as_files(dataset: Any, folder: Path) -> Path:
+    """The Arrow file, or the folder of such files, of whose rows the dataset is. Within `using`.
+
+    Raises UsageError where there are none, or Arrow can not hold them.
+    """
+    files = where_it_lies(dataset)
+    if len(files) == 1:
+        return Path(files[0])
+    return _linked(files, folder) if files else keep(dataset, folder)
+
+
 def keep(dataset: Any, folder: Path) -> Path:
     """Write its rows below `folder`, unless they are there; returns the folder of its files.
 
@@ -90,13 +110,23 @@ def keep(dataset: Any, folder: Path) -> Path:
     fingerprint: str | None = getattr(dataset, "_fingerprint", None)
     if fingerprint and (folder / fingerprint).is_dir():
         return folder / fingerprint
-    written = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
-    written.mkdir()
+    written = _unfinished(folder)
     try:
         digest = _write(_tables(dataset), written)
         return _named(written, folder / (fingerprint or digest))
     finally:
         shutil.rmtree(written, ignore_errors=True)
+
+
+def _linked(files: list[str], folder: Path) -> Path:
+    """Files that lie apart, in one folder and in order: they stay where they are."""
+    target = folder / hashlib.sha256("\n".join(files).encode()).hexdigest()[:32]
+    if target.is_dir():
+        return target
+    written = _unfinished(folder)
+    for number, path in enumerate(files):
+        (written / f"data-{number:05}.arrow").symlink_to(path)
+    return _named(written, target)
 
 
 @contextmanager
@@ -126,6 +156,12 @@ def forget(folder: Path, needed: Iterable[str]) -> list[str]:
     finally:
         lock.release()
     return sorted(each.name for each in gone if not each.name.startswith(_UNFINISHED))
+
+
+def _unfinished(folder: Path) -> Path:
+    path = folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+    path.mkdir()
+    return path
 
 
 def _named(written: Path, target: Path) -> Path:
