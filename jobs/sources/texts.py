@@ -79,10 +79,12 @@ def _record(opened: Opened, name: str) -> Record:
 
 
 def _base(name: str, pattern: str | None) -> str:
-    """What goes before all names: the folder that was submitted, or what of a pattern is no
+    """What goes before all names: the folder that was submitted, or of a pattern what is no
     wildcard."""
     if pattern is None:
         return _folder(name)
+    if name.startswith(folder := pattern.rstrip("/") + "/"):
+        return folder  # whatever is in its name
     parts = takewhile(lambda part: not has_magic(part), pattern.rstrip("/").split("/"))
     return "/".join(parts) + "/"
 

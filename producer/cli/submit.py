@@ -36,6 +36,7 @@ Examples:
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
+@click.option("--split", help="Of a dataset that has several.")
 @click.option("--text-column", help="What to summarize. [default: guessed]")
 @click.option("--id-column", help="Your own ids, given back. '' for none. [default: guessed]")
 @click.option("--reference-column", help="Human summaries, given back too. [default: guessed]")
@@ -114,7 +115,7 @@ def _asked(given: dict[str, Any]) -> Asked:
     from jobs.sources.asked import Asked
 
     named = columns.Asked(given["text_column"], given["id_column"], given["reference_column"])
-    return Asked(named, format=given["format"])
+    return Asked(named, format=given["format"], split=given["split"])
 
 
 def _deadline(text: str | None) -> datetime | None:

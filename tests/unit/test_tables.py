@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -60,7 +61,7 @@ def as_texts(folder: Path) -> Path:
 
 def documents(location: Path | str, size: int, **asked: Any) -> list[Document]:
     """Read shard by shard, the last one first."""
-    options = {"format": asked.pop("format", None)}
+    options = {name: asked.pop(name, None) for name in ("format", "split")}
     found = describe(
         str(location), asked_of_sources.Asked(Asked(**asked), **options), reading.ANYWHERE
     )
@@ -261,3 +262,30 @@ def test_a_text_file_that_changes_ends_the_job(tmp_path: Path) -> None:
             opened.read(reading.extent(found.source, first))
     assert raised.value.code == "source_changed"
     assert "0/003.txt" in str(raised.value)
+
+
+def test_saved_datasets(tmp_path: Path) -> None:
+    """`save_to_disk` in several files, and of several splits."""
+    whole = datasets.Dataset.from_list(ROWS)
+    whole.save_to_disk(tmp_path / "one", num_shards=3)
+    datasets.DatasetDict(train=whole, test=whole.select(range(5))).save_to_disk(tmp_path / "two")
+    expected = documents(as_jsonl(tmp_path / "in.jsonl"), 50)
+    assert documents(tmp_path / "one", 50) == expected
+    assert documents(tmp_path / "two", 50, split="train") == expected
+    assert documents(tmp_path / "two", 50, split="test") == expected[:5]
+    for wrong in (None, "dev"):
+        with pytest.raises(UsageError, match=r"with --split; there are: train, test"):
+            documents(tmp_path / "two", 50, split=wrong)
+    with pytest.raises(UsageError, match="leave out --split"):
+        documents(tmp_path / "one", 50, split="train")
+    (tmp_path / "one" / "state.json").write_text("{}")
+    with pytest.raises(UsageError, match="not what save_to_disk writes"):
+        documents(tmp_path / "one", 50)
+
+
+def test_a_folder_of_several_kinds(tmp_path: Path) -> None:
+    as_csv(tmp_path / "in.csv")
+    as_arrow(tmp_path / "in.arrow", stream=True)
+    with pytest.raises(UsageError, match="several kinds: arrow, csv; choose one with --format"):
+        documents(tmp_path, 50)
+    assert len(documents(tmp_path, 50, format="csv")) == len(ROWS)
