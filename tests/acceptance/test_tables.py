@@ -17,11 +17,10 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def rows_of(running: Mill, *words: str, expect: int = 0) -> list[dict[str, Any]]:
-    job_id = running.say("submit", *words, "--model", "lead-2", "-q").stdout.strip()
-    running.say("wait", job_id, "-q", expect=expect)
-    lines = running.say("results", job_id).stdout.splitlines()
-    return [json.loads(line) for line in lines]
+def rows_of(running: Mill, *words: str, stdin: str = "") -> list[dict[str, Any]]:
+    said = running.say("submit", *words, "--model", "lead-2", "-q", "--wait", stdin=stdin)
+    with running.client() as client:
+        return list(client.job(said.stdout.strip()).results())
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +61,7 @@ def test_text_files(running: Mill, twins: Path, expected: list[dict[str, Any]]) 
 
 def test_standard_input(running: Mill, twins: Path, expected: list[dict[str, Any]]) -> None:
     lines = (twins / "in.jsonl").read_text()
-    words = ["submit", "-", "--model", "lead-2", "-q", "--wait"]
-    job_id = running.say(*words, stdin=lines).stdout.strip()
-    rows = [json.loads(line) for line in running.say("results", job_id).stdout.splitlines()]
-    assert rows == expected
+    assert rows_of(running, "-", stdin=lines) == expected
     columns = running.say("submit", "-", "--model", "lead-2", stdin="text,id\nx,1\n", expect=2)
     assert "none of its first lines is a JSON object; write --lines" in columns.stderr
 
