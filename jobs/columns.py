@@ -5,9 +5,10 @@ that are in use for a text, then the only column that can be one. A text is a co
 a list of them is none. Pure: knows columns and their types, and never sees a source.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from jobs.documents import Columns, Record
@@ -53,6 +54,10 @@ _STRINGS = {"string", "large_string", "string_view"}
 _UNKNOWN = "null"
 """The type of a column of which nothing else was seen."""
 _JSON_TYPES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "list"}
+SAMPLE = 100
+"""Records from which columns and their types are told, where nothing else tells them."""
+_AT_MOST_LOOKED_AT = 1000
+"""Those that can not be read among them."""
 _AT_MOST = 30
 """Columns that a message lists."""
 
@@ -83,6 +88,18 @@ class Chosen:
 
     columns: Columns
     guessed: tuple[str, ...]
+
+
+def sample(records: Iterator[Record]) -> list[Record]:
+    """The first of them, until enough can be read; takes no others."""
+    taken: list[Record] = []
+    readable = 0
+    for record in islice(records, _AT_MOST_LOOKED_AT):
+        taken.append(record)
+        readable += record.error is None
+        if readable == SAMPLE:
+            break
+    return taken
 
 
 def of_lines(records: Sequence[Record]) -> Schema:
