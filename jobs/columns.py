@@ -5,12 +5,13 @@ that are in use for a text, then the only column that can be one. A text is a co
 a list of them is none. Pure: knows columns and their types, and never sees a source.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
-from jobs.documents import Columns
+from jobs.documents import Columns, Record
 from jobs.errors import UsageError
 
 _PAIRS = (
@@ -53,6 +54,10 @@ _STRINGS = {"string", "large_string", "string_view"}
 _UNKNOWN = "null"
 """The type of a column of which nothing else was seen."""
 _JSON_TYPES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "list"}
+SAMPLE = 100
+"""Records from which columns and their types are told, where nothing else tells them."""
+_AT_MOST_LOOKED_AT = 1000
+"""Those that can not be read among them."""
 _AT_MOST = 30
 """Columns that a message lists."""
 
@@ -73,6 +78,8 @@ class Schema:
     types: Mapping[str, str]
     complete: bool = True
     """Whether it has no others: those of JSON lines are known from the first lines alone."""
+    unreadable: str | None = None
+    """Why no column is known, where there are lines and none of the first can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,26 @@ class Chosen:
 
     columns: Columns
     guessed: tuple[str, ...]
+
+
+def sample(records: Iterator[Record]) -> list[Record]:
+    """The first of them, until enough can be read; takes no others."""
+    taken: list[Record] = []
+    readable = 0
+    for record in islice(records, _AT_MOST_LOOKED_AT):
+        taken.append(record)
+        readable += record.error is None
+        if readable == SAMPLE:
+            break
+    return taken
+
+
+def of_lines(records: Sequence[Record]) -> Schema:
+    """The columns of lines of JSON, as `of_records` has them."""
+    errors = [record.error[1] for record in records if record.error]
+    schema = of_records(record.value for record in records)
+    unreadable = errors[0] if errors and len(errors) == len(records) else None
+    return replace(schema, unreadable=unreadable)
 
 
 def of_records(records: Iterable[Mapping[str, Any]]) -> Schema:
@@ -134,6 +161,8 @@ def listed(schema: Schema) -> str:
 
 
 def _text(schema: Schema, asked: Asked, where: str) -> str:
+    if schema.unreadable:
+        raise UsageError(f"{where}: none of its first lines can be read: {schema.unreadable}")
     if not schema.types:
         return "text"
     taken = [asked.id, asked.reference]
@@ -147,6 +176,8 @@ def _text(schema: Schema, asked: Asked, where: str) -> str:
     others = [name for lower, name in names.items() if lower not in (*_IDS, *_REFERENCES)]
     if len(others) == 1:
         return others[0]
+    if found := _first(schema, _TEXTS, taken, lambda kind: kind == _UNKNOWN):
+        return found
     why = "no column is known to hold the text" if names else "no column holds strings"
     raise UsageError(f"{where}: {why}; it has {listed(schema)}; choose one with --text-column")
 
@@ -161,7 +192,7 @@ def _check_text(schema: Schema, name: str, where: str) -> None:
         raise UsageError(f"{where}: a job needs a text column; it has {listed(schema)}")
     _check_there(schema, "--text-column", name, where, needed=bool(schema.types))
     found = schema.types.get(name, "string")
-    if not is_text(found):
+    if not is_text(found) and found != _UNKNOWN:
         raise UsageError(
             f"{where}: column {name!r} is {found}, not a text; it has {listed(schema)}; "
             "choose another with --text-column"
