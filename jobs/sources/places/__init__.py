@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
-from jobs.allowed_sources import Allowed
+from jobs.allowed_sources import Allowed, is_url
 from jobs.errors import JobError
 from jobs.sources.asked import Asked
 from jobs.sources.located import Located
-from jobs.sources.places import local
+from jobs.sources.places import local, urls
 
 
 class Place(Protocol):
@@ -42,11 +42,11 @@ class Place(Protocol):
         may pass."""
 
 
-_PLACES: tuple[Place, ...] = (local,)
+_PLACES: tuple[Place, ...] = (local, urls)
 
 
-def of_location(location: str) -> Place:  # noqa: ARG001 - there is but one
-    return local
+def of_location(location: str) -> Place:
+    return urls if is_url(location) and not local.is_here(location) else local
 
 
 def of_file(file: Mapping[str, Any]) -> Place:
