@@ -282,6 +282,8 @@ def test_saved_datasets(tmp_path: Path) -> None:
             documents(tmp_path / "two", 50, split=wrong)
     with pytest.raises(UsageError, match="leave out --split"):
         documents(tmp_path / "one", 50, split="train")
+    with pytest.raises(UsageError, match="none that save_to_disk wrote"):
+        documents(tmp_path / "in.jsonl", 50, split="train")
     (tmp_path / "one" / "state.json").write_text("{}")
     with pytest.raises(UsageError, match="not what save_to_disk writes"):
         documents(tmp_path / "one", 50)
