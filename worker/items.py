@@ -7,8 +7,8 @@ that care for neither.
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.documents import Document
-from worker.engines import Encoded
+from jobs.documents import Document, storable
+from worker.engines import Encoded, Generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,10 @@ class Written:
     tokens: int
     """The end token among them."""
     finish_reason: Literal["stop", "length"]
+
+
+def written(generated: Generated, text: str) -> Written:
+    return Written(storable(text), generated.tokens, generated.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def _refuse_endless(shard: Shard) -> None:
 
 def _too_long(engine: Engine, document: Document, effective: Effective) -> Row:
     message = long_documents.too_long(engine, document.text or "", effective)
-    return rows.failed(document, "too_long", f"document {document.index}: {message}")
+    return rows.failed(document, "too_long", f"document {document.index} has {message}")
 
 
 def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], list[Document]]:
