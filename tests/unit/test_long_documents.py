@@ -1,7 +1,8 @@
 """Where long documents are cut, and what becomes of the pieces."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +26,8 @@ LEAD = LeadEngine(1)
 @pytest.fixture(scope="module", params=["bart", "t5", "llama"])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("model") / request.param
-    made = {"bart": tiny_bart, "t5": lambda path: tiny_t5(path, tied=True), "llama": tiny_llama}
+    made: dict[str, Callable[[Path], Path]]
+    made = {"bart": tiny_bart, "t5": partial(tiny_t5, tied=True), "llama": tiny_llama}
     resolved = models.resolve(str(made[request.param](folder)), folder)
     return models.load(resolved, "transformers", "float32", "cpu")
 
@@ -216,7 +218,7 @@ def test_parts_that_were_cut_elsewhere_are() -> None:
     """By another version of the splitter, say."""
     whole, done = reduced(TEXT, 30)
     parts = [part(item, item.part, written(item.encoded)) for item in done if item.part]
-    moved = [Part(**{**_fields(each), "start": each.start + 1}) for each in parts]
+    moved = [replace(each, start=each.start + 1) for each in parts]
     assert reduced(TEXT, 30, kept=moved) == (whole, done)
 
 
@@ -232,7 +234,3 @@ def test_who_decided(tmp_path: Path) -> None:
     assert effective.long_documents == "fail"
     assert models.origins(resolved, asked, None, effective)["long_documents"] == "you"
     assert models.origins(resolved, Parameters(), None, effective)["long_documents"] == "gistmill"
-
-
-def _fields(of: Part) -> dict[str, object]:
-    return {name: getattr(of, name) for name in re.findall(r"(\w+)=", repr(of))}
