@@ -1,6 +1,7 @@
 """Where long documents are cut, and what becomes of the pieces."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -98,6 +99,16 @@ def test_pieces_are_as_long_as_may_be(loaded: Engine) -> None:
     effective = Effective(max_input_tokens=90, long_documents="map-reduce")
     lengths = [piece.encoded.tokens for piece in long_documents.pieces(loaded, text, effective)]
     assert min(lengths[:-1]) > 70
+
+
+def test_two_threads_encode_at_once(loaded: Engine) -> None:
+    """One reads ahead and cuts; the other encodes what the parts of a window came to."""
+    texts = documents(80)
+    limits = [Effective(max_input_tokens=limit, prompt="{text}") for limit in (20, None)]
+    alone = [loaded.encode(texts, each) for each in limits]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(loaded.encode, [texts] * 40, limits * 20))
+    assert together == alone * 20
 
 
 def test_marks_of_the_model_in_a_text(tmp_path: Path) -> None:
