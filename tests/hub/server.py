@@ -1,9 +1,4 @@
-"""A hub on loopback: as much of the Hugging Face hub's HTTP as its clients use.
-
-Serves folders as repositories, read at each request: models as `ORG/NAME`,
-datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)`.
-Nothing is written, nothing is private.
-"""
+"""Requests and answers of the stub. Nothing is written, nothing is private."""
 
 import hashlib
 import json
@@ -15,13 +10,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-
-def commit(folder: Path) -> str:
-    """The commit that the stub gives to a folder: 40 hexadecimal digits of its contents."""
-    whole = hashlib.sha1()
-    for path in _files(folder):
-        whole.update(path.encode() + b"\0" + (folder / path).read_bytes())
-    return whole.hexdigest()
+from tests.hub.repositories import Repositories
 
 
 def environment(url: str, home: Path) -> dict[str, str]:
@@ -43,7 +32,7 @@ def serve(repositories: Mapping[str, Path]) -> Iterator[str]:
     """The stub's URL while it runs."""
 
     class Handler(_Handler):
-        folders = repositories
+        hub = Repositories(repositories)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -57,7 +46,7 @@ def serve(repositories: Mapping[str, Path]) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    folders: Mapping[str, Path] = {}
+    hub: Repositories
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -82,22 +71,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, kind: str, parts: list[str], paths: list[str] | None) -> None:
         if not parts:
-            self._json([self._info(kind, name) for name in self._names(kind)])
+            self._json([self.hub.info(kind, name) for name in self.hub.names(kind)])
             return
         name, verb, rest = "/".join(parts[:2]), parts[2:3], parts[3:]
-        if name not in self._names(kind):
+        if name not in self.hub.names(kind):
             self._missing("RepoNotFound")
         elif verb == ["refs"]:
-            main = {"name": "main", "ref": "refs/heads/main", "targetCommit": self._sha(kind, name)}
+            main = {
+                "name": "main",
+                "ref": "refs/heads/main",
+                "targetCommit": self.hub.sha(kind, name),
+            }
             self._json({"branches": [main], "tags": [], "converts": []})
-        elif rest and rest[0] not in ("main", self._sha(kind, name)):
+        elif rest and rest[0] not in ("main", self.hub.sha(kind, name)):
             self._missing("RevisionNotFound")
         elif verb == ["tree"]:
-            self._list(self._tree(kind, name), under="/".join(rest[1:]))
+            self._list(self.hub.tree(kind, name), under="/".join(rest[1:]))
         elif verb == ["paths-info"]:
-            self._json([e for e in self._tree(kind, name) if e["path"] in (paths or [])])
+            self._json([e for e in self.hub.tree(kind, name) if e["path"] in (paths or [])])
         else:
-            self._json(self._info(kind, name))
+            self._json(self.hub.info(kind, name))
 
     def _list(self, tree: list[dict[str, Any]], under: str) -> None:
         """What lies in the folder `under`, and with `recursive` below it."""
@@ -116,9 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, parts: list[str], send_body: bool) -> None:
         kind = parts.pop(0) if parts[0] == "datasets" else "models"
         name, revision, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
-        if name not in self._names(kind):
+        if name not in self.hub.names(kind):
             return self._missing("RepoNotFound")
-        sha, file = self._sha(kind, name), self._folder(kind, name) / path
+        sha, file = self.hub.sha(kind, name), self.hub.folder(kind, name) / path
         if revision not in ("main", sha):
             return self._missing("RevisionNotFound")
         if not file.is_file():
@@ -156,44 +149,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def _names(self, kind: str) -> list[str]:
-        of_datasets = [n.removeprefix("datasets/") for n in self.folders if n.count("/") == 2]
-        return of_datasets if kind == "datasets" else [n for n in self.folders if n.count("/") == 1]
-
-    def _folder(self, kind: str, name: str) -> Path:
-        return self.folders[f"datasets/{name}" if kind == "datasets" else name]
-
-    def _sha(self, kind: str, name: str) -> str:
-        return commit(self._folder(kind, name))
-
-    def _info(self, kind: str, name: str) -> dict[str, Any]:
-        files = _files(self._folder(kind, name))
-        return {
-            "id": name,
-            "sha": self._sha(kind, name),
-            "lastModified": "2024-01-01T00:00:00.000Z",
-            "private": False,
-            "gated": False,
-            "disabled": False,
-            "downloads": 0,
-            "likes": 0,
-            "tags": [],
-            "cardData": {},
-            "siblings": [{"rfilename": path} for path in files],
-        }
-
-    def _tree(self, kind: str, name: str) -> list[dict[str, Any]]:
-        folder = self._folder(kind, name)
-        return [_entry(path, str(path.relative_to(folder))) for path in sorted(folder.rglob("*"))]
-
-
-def _entry(path: Path, name: str) -> dict[str, Any]:
-    if path.is_dir():
-        return {"type": "directory", "path": name, "size": 0, "oid": "0" * 40}
-    oid = hashlib.sha1(path.read_bytes()).hexdigest()
-    return {"type": "file", "path": name, "size": path.stat().st_size, "oid": oid}
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -1,0 +1,13 @@
+"""A hub on loopback: as much of the Hugging Face hub's HTTP as its clients use.
+
+Serves folders as repositories, read at each request: models as `ORG/NAME`,
+datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)`.
+
+    server         requests and answers
+    repositories   folders as repositories: names, files, what the hub says of one
+"""
+
+from tests.hub.repositories import commit
+from tests.hub.server import environment, serve
+
+__all__ = ["commit", "environment", "serve"]
