@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
-from jobs import sources
-from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.job import Validation
 from jobs.parameters import Effective, Parameters
+from jobs.sources import Sources
 from jobs.store import queueing
 from worker import models
 from worker.models import Resolved
@@ -29,7 +28,7 @@ def report(
     validation: Validation,
     resolved: Resolved,
     effective: Effective,
-    allowed: Allowed,
+    sources: Sources,
 ) -> dict[str, Any]:
     """As JSON: `shards`, `parameters` with their `value` and where each is `from`, `prompt`
     (the finished one of the first document that can be used) and `sample`.
@@ -38,11 +37,7 @@ def report(
     """
     with database.transaction() as tx:
         count, chosen = queueing.sample(tx, validation.job_id, _SHARDS)
-    documents = [
-        document
-        for extent in chosen
-        for document in sources.read(database, extent, allowed)[:_DOCUMENTS]
-    ]
+    documents = [document for extent in chosen for document in sources.read(extent)[:_DOCUMENTS]]
     texts = [document.text for document in documents if document.text is not None]
     requested = validation.requested
     origins = models.origins(

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import logs, sources
-from jobs.allowed_sources import Allowed
+from jobs import logs
 from jobs.database import Database
 from jobs.errors import DatabaseUnreachable, GistmillError, JobError, TransientError
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
+from jobs.sources import Sources
 from jobs.store import validations
 from worker import dry_run, models, outages
 from worker.choice import choose
@@ -53,7 +53,7 @@ class Validator:
         device: str,
         worker: str,
         timings: Timings,
-        allowed: Allowed,
+        sources: Sources,
     ) -> None:
         self._database = database
         self._heartbeat = heartbeat
@@ -61,7 +61,7 @@ class Validator:
         self._device = device
         self._worker = worker
         self._timings = timings
-        self._allowed = allowed
+        self._sources = sources
 
     def validate(self, job_id: str) -> None:
         """Validate the job that a message names, then all others of its model that wait."""
@@ -120,7 +120,7 @@ class Validator:
             raise JobError(
                 "worker_died", f"{validation.deaths} workers died while they looked at the model"
             )
-        sources.check(validation.source, self._allowed)
+        self._sources.check(validation.source)
         requested = validation.requested
         resolved = models.resolve(validation.model, self._home)
         parameters = Parameters(**requested["parameters"])
@@ -130,7 +130,7 @@ class Validator:
         key = ModelKey(validation.model, resolved.revision, chosen.engine, chosen.dtype)
         found = None
         if validation.dry_run:
-            found = dry_run.report(self._database, validation, resolved, effective, self._allowed)
+            found = dry_run.report(self._database, validation, resolved, effective, self._sources)
         return _Settled(key, effective, chosen.fallback, found)
 
     def _hand_back(self, validation: Validation) -> None:
