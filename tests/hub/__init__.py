@@ -5,6 +5,8 @@ datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)
 
     server         requests and answers
     repositories   folders as repositories: names, files, what the hub says of one
+    cards          what the hub makes of a repository's card and files: tags, parameters
+    search         which repositories a query finds
 """
 
 from tests.hub.repositories import commit

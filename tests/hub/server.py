@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.hub import search
 from tests.hub.repositories import Repositories
 
 
@@ -28,11 +29,21 @@ def environment(url: str, home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(repositories: Mapping[str, Path]) -> Iterator[str]:
-    """The stub's URL while it runs."""
+def serve(
+    repositories: Mapping[str, Path],
+    said: Mapping[str, Mapping[str, Any]] | None = None,
+    refusal: tuple[int, Mapping[str, str]] | None = None,
+) -> Iterator[str]:
+    """The stub's URL while it runs.
+
+    `said`: what the hub says of a repository beside what is in its folder, such as
+    `downloads`, `likes` and `gated`, by the names in `repositories`; the files of one that is
+    gated are given to nobody. With `refusal` it answers nothing but this status and headers.
+    """
 
     class Handler(_Handler):
-        hub = Repositories(repositories)
+        hub = Repositories(repositories, said or {})
+        refuses = refusal
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -47,6 +58,7 @@ def serve(repositories: Mapping[str, Path]) -> Iterator[str]:
 
 class _Handler(BaseHTTPRequestHandler):
     hub: Repositories
+    refuses: tuple[int, Mapping[str, str]] | None = None
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -64,14 +76,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, send_body: bool, paths: list[str] | None = None) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
-        if parts[:1] == ["api"]:
+        if self.refuses:
+            self._refuse(*self.refuses)
+        elif parts[:1] == ["api"]:
             self._api(parts[1], parts[2:], paths)
         else:
             self._file(parts, send_body)
 
     def _api(self, kind: str, parts: list[str], paths: list[str] | None) -> None:
         if not parts:
-            self._json([self.hub.info(kind, name) for name in self.hub.names(kind)])
+            self._search(kind)
             return
         name, verb, rest = "/".join(parts[:2]), parts[2:3], parts[3:]
         if name not in self.hub.names(kind):
@@ -90,14 +104,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif verb == ["paths-info"]:
             self._json([e for e in self.hub.tree(kind, name) if e["path"] in (paths or [])])
         else:
-            self._json(self.hub.info(kind, name))
+            self._json(search.expanded(self.hub.info(kind, name), self._query(), whole=True))
+
+    def _search(self, kind: str) -> None:
+        infos = [self.hub.info(kind, name) for name in self.hub.names(kind)]
+        try:
+            page = search.page(self._query(), infos)
+        except search.BadQuery as error:
+            self._refuse(400, {"X-Error-Message": str(error)})
+            return
+        url = f"http://{self.headers['Host']}/api/{kind}?{page.next_query}"
+        self._json(page.items, {"Link": f'<{url}>; rel="next"'} if page.next_query else {})
+
+    def _query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.path).query)
 
     def _list(self, tree: list[dict[str, Any]], under: str) -> None:
         """What lies in the folder `under`, and with `recursive` below it."""
-        deep = parse_qs(urlsplit(self.path).query).get("recursive", [""])[0].lower() in (
-            "true",
-            "1",
-        )
+        deep = self._query().get("recursive", [""])[0].lower() in ("true", "1")
         inside = f"{under}/" if under else ""
         found = [e for e in tree if e["path"].startswith(inside)]
         found = [e for e in found if deep or "/" not in e["path"].removeprefix(inside)]
@@ -114,6 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         sha, file = self.hub.sha(kind, name), self.hub.folder(kind, name) / path
         if revision not in ("main", sha):
             return self._missing("RevisionNotFound")
+        if self.hub.info(kind, name)["gated"]:
+            return self._missing("GatedRepo", 403)
         if not file.is_file():
             return self._missing("EntryNotFound")
         content = file.read_bytes()
@@ -137,15 +163,18 @@ class _Handler(BaseHTTPRequestHandler):
         if send_body:
             self.wfile.write(part)
 
-    def _json(self, value: Any) -> None:
-        self._send(json.dumps(value).encode(), {"Content-Type": "application/json"}, True)
+    def _json(self, value: Any, headers: Mapping[str, str] | None = None) -> None:
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        self._send(json.dumps(value).encode(), headers, True)
 
-    def _missing(self, code: str) -> None:
+    def _missing(self, code: str, status: int = 404) -> None:
+        self._refuse(status, {"X-Error-Code": code, "X-Error-Message": code})
+
+    def _refuse(self, status: int, headers: Mapping[str, str]) -> None:
         body = b"{}"
-        self.send_response(404)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Error-Message", code)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
