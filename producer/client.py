@@ -9,6 +9,7 @@ for row in job.results():
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,8 @@ from jobs.store import control, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.summaries import Failures
 from jobs.windows import RunWindow
-from producer import dispatch, results, times
+from producer import dispatch, listings, results, times
+from producer.listings import Listing
 from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
@@ -251,23 +253,44 @@ class Job:
             sleep(self._client.settings.timings.poll)
         return status
 
-    def results(self) -> Iterator[dict[str, Any]]:
-        """Result rows in order of index, failed documents included; what is stored so far."""
+    def listing(
+        self, *, join: bool = False, summary_column: str | None = None
+    ) -> AbstractContextManager[Listing]:
+        """A context in which the rows are read; see `results` for what they are."""
+        own = self._client
+        return listings.listing(
+            own.database, own._allowed, self.id, join=join, summary_column=summary_column
+        )
+
+    def results(
+        self, *, join: bool = False, summary_column: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Result rows in order of index, failed documents included; what is stored so far.
+
+        With `join` the source's own columns, the summary beside them, and why there is none in
+        `summary_error`. A source with a column `summary` keeps it: the new one is
+        `generated_summary` then, or what `summary_column` says.
+        """
         # A generator, so that the job's client stays open until the last row.
-        yield from results.rows(self._client.database, self.id)
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            yield from listing.rows()
 
     def save(
         self,
         path: str | os.PathLike[str],
         format: str | None = None,  # noqa: A002 - the option's name
+        *,
+        join: bool = False,
+        summary_column: str | None = None,
     ) -> int:
-        """Write the result rows to a file, whole or not at all; returns how many there are.
+        """Write the rows to a file or a URL, whole or not at all; returns how many there are.
 
         `format` is "jsonl", "csv" or "parquet"; without it, what `path` ends in, else
         "jsonl". Raises UsageError for another one, NotFound where the file can not be
-        written.
+        written. `join` and `summary_column` as in `results`.
         """
-        return results.save(self.results(), Path(path), format)
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            return results.save(listing.rows(), path, format, listing)
 
     def failures(self, samples: int = 3) -> list[Failures]:
         """Failed documents by error code, the most frequent first."""

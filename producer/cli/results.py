@@ -1,10 +1,10 @@
-"""`gistmill results`: a job's rows in one of three formats, to standard output or to a file."""
+"""`gistmill results`: a job's rows, or its source with summaries, to wherever they are wanted."""
+
+from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,34 +13,58 @@ from jobs.states import JobStatus
 from producer import formats
 from producer.cli import output
 
+if TYPE_CHECKING:
+    from producer.listings import Listing
+
 
 @click.command(
     epilog="""\b
 Examples:
   gistmill results JOB | head
   gistmill results JOB --format csv > summaries.csv
-  gistmill results JOB -o summaries.parquet
+  gistmill results JOB --join -o papers.parquet
+  gistmill results JOB --join --to s3://bucket/papers.parquet
 """
 )
 @click.argument("job")
-@click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write this file.")
+@click.option("--join", is_flag=True, help="The source's own columns, and the summary beside them.")
+@click.option(
+    "--summary-column",
+    metavar="NAME",
+    help="Of a join. [default: summary, or generated_summary if the source has that]",
+)
+@click.option(
+    "-o",
+    "--output",
+    "--to",
+    "place",
+    metavar="FILE|URL",
+    help="Write this, whole or not at all; URLs as in s3://bucket/out.parquet.",
+)
 @click.option(
     "--format",
     "form",
     type=click.Choice(list(formats.WRITERS)),
     help="[default: what FILE ends in, else jsonl]",
 )
-def command(job: str, path: Path | None, form: str | None) -> int:
+def command(
+    job: str, place: str | None, form: str | None, join: bool, summary_column: str | None
+) -> int:
     """Print JOB's rows in order, failed documents included; of a running job, what is stored."""
-    from producer import results
+    from producer import outputs, results
 
-    chosen = results.choose_format(form, path)
+    chosen = results.choose_format(form, place)
     with output.client() as client:
         found = client.job(job)
         status = found.status()
-        count = found.save(path, chosen) if path else _print(found.results(), chosen)
-        if path:
-            output.hint(f"{path}: {output.counted(count, 'row')} of {chosen}")
+        with found.listing(join=join, summary_column=summary_column) as listing:
+            _tell_the_column(listing, summary_column)
+            if place:
+                count = results.save(listing.rows(), place, chosen, listing)
+                name = outputs.shown(place)
+                output.hint(f"{name}: {output.counted(count, 'row')} of {chosen}")
+            else:
+                count = _print(listing, chosen)
         if not status.over:
             output.hint(f"{output.counted(count, 'row')} so far; {found.id} is {status.status}")
         elif status.status != JobStatus.COMPLETED:
@@ -48,11 +72,20 @@ def command(job: str, path: Path | None, form: str | None) -> int:
     return 0
 
 
-def _print(rows: Iterable[dict[str, Any]], form: str) -> int:
+def _tell_the_column(listing: Listing, asked: str | None) -> None:
+    chosen = listing.summary_column
+    if asked is None and chosen != "summary":
+        output.hint(
+            f"summaries are in the column {chosen}: the source has a column summary of its own "
+            "(--summary-column names another)"
+        )
+
+
+def _print(listing: Listing, form: str) -> int:
     try:
         # Python's own standard output would try again at exit what could not be written.
         with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
-            return formats.WRITERS[form](rows, out)
+            return formats.WRITERS[form](listing.rows(), out, listing)
     except BrokenPipeError:
         raise
     except OSError as error:
