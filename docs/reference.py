@@ -8,6 +8,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -23,10 +24,13 @@ _WIDTH = 88
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     context = click.Context(gistmill._cli, info_name="gistmill")
-    for name in gistmill._COMMANDS:
-        command = gistmill._cli.get_command(context, name)
-        if command is not None:
-            yield name, command
+    for name in gistmill._names():
+        command: click.Command = gistmill._cli
+        for word in name.split():
+            found = cast("click.Group", command).get_command(context, word)
+            assert found is not None, name
+            command = found
+        yield name, command
 
 
 def examples(command: click.Command) -> list[str]:
@@ -53,7 +57,7 @@ def page() -> str:
 def readme(text: str) -> str:
     """`text` with its table of commands as it should be."""
     rows = [
-        f"| [`{name}`](docs/commands.md#gistmill-{name}) | {_first_sentence(command)} |"
+        f"| [`{name}`](docs/commands.md#gistmill-{name.replace(' ', '-')}) | {_first_sentence(command)} |"
         for name, command in commands()
     ]
     table = "\n".join(["| `gistmill` | |", "|---|---|", *rows])
