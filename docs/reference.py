@@ -25,12 +25,11 @@ _WIDTH = 88
 def commands() -> Iterator[tuple[str, click.Command]]:
     context = click.Context(gistmill._cli, info_name="gistmill")
     for name in gistmill._names():
-        command: click.Command = gistmill._cli
+        command: click.Command | None = gistmill._cli
         for word in name.split():
-            found = cast("click.Group", command).get_command(context, word)
-            assert found is not None, name
-            command = found
-        yield name, command
+            command = cast("click.Group", command).get_command(context, word)
+        if command is not None:
+            yield name, command
 
 
 def examples(command: click.Command) -> list[str]:
@@ -57,11 +56,15 @@ def page() -> str:
 def readme(text: str) -> str:
     """`text` with its table of commands as it should be."""
     rows = [
-        f"| [`{name}`](docs/commands.md#gistmill-{name.replace(' ', '-')}) | {_first_sentence(command)} |"
+        f"| [`{name}`](docs/commands.md#{_anchor(name)}) | {_first_sentence(command)} |"
         for name, command in commands()
     ]
     table = "\n".join(["| `gistmill` | |", "|---|---|", *rows])
     return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+
+
+def _anchor(name: str) -> str:
+    return f"gistmill-{name.replace(' ', '-')}"
 
 
 def _first_sentence(command: click.Command) -> str:

@@ -32,7 +32,11 @@ def check_that_it_answers(what: str) -> None:
     """Raises Unreachable at once where it does not: the client would ask for a listing six times
     over in half a minute, with a warning for each."""
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # it has no list of names
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with asking(what):

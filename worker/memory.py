@@ -7,12 +7,10 @@ it computes on the way comes on top, and depends on the device.
 from dataclasses import dataclass
 from typing import Any
 
-from worker.generation import Kind
-
 _BYTES = {"float32": 4, "bfloat16": 2}
 """Of one number. int8 is for linear layers alone, see `_int8`."""
-_TOKENS, _ROWS, _NEW = 4096, 64, 128
-"""A full batch on a CPU: input tokens, rows, and new tokens of each."""
+_TOKENS, _ROWS = 4096, 64
+"""Of a full batch on a CPU, where no budget was measured: input tokens, and rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +22,17 @@ class Estimate:
     loading_int8: int
     """What int8 takes while it loads: it is rounded here, from float32."""
     batch: int | None
-    """Keys and values of a full batch in float32: 4,096 input tokens, 64 rows of 128 new ones."""
+    """Keys and values of a full batch in float32: 4,096 input tokens, 64 rows of new ones."""
 
 
-def estimate(config: Any, kind: Kind, parameters: int) -> Estimate:
-    """`config`: a `PreTrainedConfig`. `parameters`: numbers in the weights, shared ones once."""
+def estimate(config: Any, parameters: int, new: int) -> Estimate:
+    """`config`: a `PreTrainedConfig`. `parameters`: numbers in the weights, shared ones once.
+    `new`: new tokens at most of each row."""
     weights = {name: parameters * size for name, size in _BYTES.items()}
     return Estimate(
         weights={**weights, "int8": _int8(config, parameters)},
         loading_int8=weights["float32"],
-        batch=_batch(config, kind),
+        batch=_batch(config, new),
     )
 
 
@@ -45,13 +44,13 @@ def _int8(config: Any, parameters: int) -> int:
     return parameters - embeddings + 4 * embeddings + copy
 
 
-def _batch(config: Any, kind: Kind) -> int | None:
+def _batch(config: Any, new: int) -> int | None:
     layers = _first(config, "num_decoder_layers", "decoder_layers", "num_hidden_layers")
     width = _attended(config)
     if layers is None or width is None:
         return None
     # Encoder-decoders keep the input's keys and values for each layer of the decoder, too.
-    return 2 * layers * width * (_TOKENS + _ROWS * _NEW) * _BYTES["float32"]
+    return 2 * layers * width * (_TOKENS + _ROWS * new) * _BYTES["float32"]
 
 
 def _attended(config: Any) -> int | None:

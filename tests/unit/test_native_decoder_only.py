@@ -28,7 +28,7 @@ from jobs import model_types
 from jobs.parameters import Effective
 from tests.models import tiny_llama
 from worker.engines import Generated
-from worker.engines.native import NativeEngine, decoder_only, unsupported
+from worker.engines.native import NativeEngine, unsupported
 from worker.engines.native.segments import Segments
 
 VOCABULARY = 120
