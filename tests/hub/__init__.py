@@ -1,7 +1,8 @@
 """A hub on loopback: as much of the Hugging Face hub's HTTP as its clients use.
 
 Serves folders as repositories, read at each request: models as `ORG/NAME`,
-datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)`.
+datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)`, and a `History`
+has more of them, tags, and what the hub converts a dataset to.
 
     server         requests and answers
     repositories   folders as repositories: names, files, what the hub says of one
@@ -9,7 +10,7 @@ datasets as `datasets/ORG/NAME`. Each has one branch, `main`, at `commit(folder)
     search         which repositories a query finds
 """
 
-from tests.hub.repositories import commit
-from tests.hub.server import environment, serve
+from tests.hub.repositories import History, commit
+from tests.hub.server import TOKEN, Request, environment, serve
 
-__all__ = ["commit", "environment", "serve"]
+__all__ = ["TOKEN", "History", "Request", "commit", "environment", "serve"]

@@ -1,9 +1,10 @@
-"""Requests and answers of the stub. Nothing is written, nothing is private."""
+"""Requests and answers of the stub. Nothing is written."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -11,7 +12,20 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.hub import search
-from tests.hub.repositories import Repositories
+from tests.hub.repositories import History, Repositories, commit, tree
+
+TOKEN = "hf_of_a_test"
+"""Opens what is gated or private."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One that was answered."""
+
+    method: str
+    path: str
+    sent: int
+    """Bytes of the body."""
 
 
 def environment(url: str, home: Path) -> dict[str, str]:
@@ -30,20 +44,26 @@ def environment(url: str, home: Path) -> dict[str, str]:
 
 @contextmanager
 def serve(
-    repositories: Mapping[str, Path],
+    repositories: Mapping[str, Path | History],
     said: Mapping[str, Mapping[str, Any]] | None = None,
     refusal: tuple[int, Mapping[str, str]] | None = None,
+    moved: Mapping[str, str] | None = None,
+    answered: list[Request] | None = None,
 ) -> Iterator[str]:
     """The stub's URL while it runs.
 
     `said`: what the hub says of a repository beside what is in its folder, such as
-    `downloads`, `likes` and `gated`, by the names in `repositories`; the files of one that is
-    gated are given to nobody. With `refusal` it answers nothing but this status and headers.
+    `downloads`, `likes`, `gated` and `private`, by the names in `repositories`; the files of
+    one that is gated, and all of one that is private, are given to who has the `TOKEN`. With
+    `refusal` it answers nothing but this status and headers. `moved`: repositories by earlier
+    names, such as `datasets/NAME`, from which clients are sent on. `answered` is filled.
     """
 
     class Handler(_Handler):
         hub = Repositories(repositories, said or {})
         refuses = refusal
+        redirects = moved or {}
+        log = answered
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -59,6 +79,8 @@ def serve(
 class _Handler(BaseHTTPRequestHandler):
     hub: Repositories
     refuses: tuple[int, Mapping[str, str]] | None = None
+    redirects: Mapping[str, str] = {}
+    log: list[Request] | None = None
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -76,8 +98,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, send_body: bool, paths: list[str] | None = None) -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+        api = parts[:1] == ["api"]
+        earlier = "/".join(parts[api : api + 2])
         if self.refuses:
             self._refuse(*self.refuses)
+        elif earlier in self.redirects:
+            now = self.path.replace(earlier, self.redirects[earlier], 1)
+            self._refuse(307, {"Location": now})
         elif parts[:1] == ["api"]:
             self._api(parts[1], parts[2:], paths)
         else:
@@ -88,23 +115,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._search(kind)
             return
         name, verb, rest = "/".join(parts[:2]), parts[2:3], parts[3:]
-        if name not in self.hub.names(kind):
-            self._missing("RepoNotFound")
-        elif verb == ["refs"]:
-            main = {
-                "name": "main",
-                "ref": "refs/heads/main",
-                "targetCommit": self.hub.sha(kind, name),
-            }
-            self._json({"branches": [main], "tags": [], "converts": []})
-        elif rest and rest[0] not in ("main", self.hub.sha(kind, name)):
+        if not self._is_there(kind, name):
+            return
+        history = self.hub.history(kind, name)
+        if verb == ["refs"]:
+            self._json(history.refs())
+            return
+        revision, under = _revision(rest)
+        folder = history.at(revision)
+        if folder is None:
             self._missing("RevisionNotFound")
         elif verb == ["tree"]:
-            self._list(self.hub.tree(kind, name), under="/".join(rest[1:]))
+            self._list(tree(folder), under)
         elif verb == ["paths-info"]:
-            self._json([e for e in self.hub.tree(kind, name) if e["path"] in (paths or [])])
+            self._json([e for e in tree(folder) if e["path"] in (paths or [])])
         else:
-            self._json(search.expanded(self.hub.info(kind, name), self._query(), whole=True))
+            info = self.hub.info(kind, name, folder)
+            self._json(search.expanded(info, self._query(), whole=True))
+
+    def _is_there(self, kind: str, name: str) -> bool:
+        """Whether it is, for who asks; answers where not."""
+        if name not in self.hub.names(kind):
+            self._missing("RepoNotFound")
+        elif self.hub.info(kind, name)["private"] and not self._has_token():
+            self._missing("RepoNotFound", 401)
+        else:
+            return True
+        return False
+
+    def _has_token(self) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def _search(self, kind: str) -> None:
         infos = [self.hub.info(kind, name) for name in self.hub.names(kind)]
@@ -132,19 +172,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, parts: list[str], send_body: bool) -> None:
         kind = parts.pop(0) if parts[0] == "datasets" else "models"
-        name, revision, path = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
-        if name not in self.hub.names(kind):
-            return self._missing("RepoNotFound")
-        sha, file = self.hub.sha(kind, name), self.hub.folder(kind, name) / path
-        if revision not in ("main", sha):
-            return self._missing("RevisionNotFound")
-        if self.hub.info(kind, name)["gated"]:
-            return self._missing("GatedRepo", 403)
-        if not file.is_file():
-            return self._missing("EntryNotFound")
-        content = file.read_bytes()
-        etag = hashlib.sha1(content).hexdigest()
-        return self._send(content, {"X-Repo-Commit": sha, "ETag": f'"{etag}"'}, send_body)
+        name = "/".join(parts[:2])
+        if not self._is_there(kind, name):
+            return
+        revision, path = _revision(parts[3:])
+        folder = self.hub.history(kind, name).at(revision)
+        if folder is None:
+            self._missing("RevisionNotFound")
+        elif self.hub.info(kind, name)["gated"] and not self._has_token():
+            self._missing("GatedRepo", 403)
+        elif not (folder / path).is_file():
+            self._missing("EntryNotFound")
+        else:
+            content = (folder / path).read_bytes()
+            etag = hashlib.sha1(content).hexdigest()
+            headers = {"X-Repo-Commit": commit(folder), "ETag": f'"{etag}"'}
+            self._send(content, headers, send_body)
 
     def _send(self, content: bytes, headers: Mapping[str, str], send_body: bool) -> None:
         """All of `content`, or the part that a Range header asks for."""
@@ -162,6 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if send_body:
             self.wfile.write(part)
+        if self.log is not None:
+            sent = len(part) if send_body else 0
+            self.log.append(Request(self.command, urlsplit(self.path).path, sent))
 
     def _json(self, value: Any, headers: Mapping[str, str] | None = None) -> None:
         headers = {"Content-Type": "application/json", **(headers or {})}
@@ -178,3 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _revision(parts: list[str]) -> tuple[str, str]:
+    """A revision, `main` where none is named, and the path after it."""
+    words = 3 if parts[:1] == ["refs"] else 1
+    return "/".join(parts[:words]) or "main", "/".join(parts[words:])
