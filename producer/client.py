@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
 from jobs import model_names, parameters, services, settings
@@ -30,8 +30,11 @@ from jobs.store import control, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.summaries import Failures
 from jobs.windows import RunWindow
-from producer import dispatch, listings, results, times
+from producer import as_dataset, dispatch, listings, push, results, times
+from producer.card import Scores
+from producer.evaluate import rouge
 from producer.listings import Listing
+from producer.push import Pushed
 from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
@@ -41,6 +44,9 @@ from producer.submit import (
     submit_documents,
     submit_file,
 )
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 T = TypeVar("T")
 
@@ -291,6 +297,50 @@ class Job:
         """
         with self.listing(join=join, summary_column=summary_column) as listing:
             return results.save(listing.rows(), path, format, listing)
+
+    def to_dataset(self, *, join: bool = True, summary_column: str | None = None) -> "Dataset":
+        """The rows as a `datasets.Dataset` in a file under the home, mapped into memory.
+
+        Joined with the source unless `join` is False. The file is there until this process ends.
+        """
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            return as_dataset.dataset(listing, self._client.settings.home / "results")
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = False, summary_column: str | None = None
+    ) -> Pushed:
+        """Make `ORG/NAME`, a dataset on the hub, hold the join and a card of it.
+
+        What it held of an earlier push is replaced. The token is HF_TOKEN. Raises NotAllowed
+        where that may not write there, or the repository holds something else or, while
+        `private` is asked, is public; Unreachable where the hub does not answer.
+        """
+        client = self._client
+        with client.database.transaction() as tx:
+            job = jobs.get(tx, self.id)
+        with self.listing(join=True, summary_column=summary_column) as listing:
+            return push.push(
+                job,
+                listing,
+                repository,
+                private=private,
+                folder=client.settings.home / "results",
+                scored=self._scored,
+            )
+
+    def _scored(self) -> Scores | None:
+        """None where no document has a reference."""
+        rows = results.rows(self._client.database, self.id)
+        pairs = [
+            (row["summary"], row["reference"])
+            for row in rows
+            if row["reference"] and row["summary"] is not None
+        ]
+        if not pairs:
+            return None
+        of = rouge(pairs)
+        ours = {"ROUGE-1": of.rouge1, "ROUGE-2": of.rouge2, "ROUGE-L": of.rougeL}
+        return Scores(len(pairs), {"these summaries": ours})
 
     def failures(self, samples: int = 3) -> list[Failures]:
         """Failed documents by error code, the most frequent first."""

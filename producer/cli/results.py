@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobs.errors import NotFound
+from jobs.errors import NotFound, UsageError
 from jobs.states import JobStatus
 from producer import formats
 from producer.cli import output
 
 if TYPE_CHECKING:
     from producer.listings import Listing
+    from producer.status import JobStatusView
 
 
 @click.command(
@@ -24,6 +25,7 @@ Examples:
   gistmill results JOB --format csv > summaries.csv
   gistmill results JOB --join -o papers.parquet
   gistmill results JOB --join --to s3://bucket/papers.parquet
+  gistmill results JOB --push-to-hub ORG/NAME --private
 """
 )
 @click.argument("job")
@@ -47,10 +49,38 @@ Examples:
     type=click.Choice(list(formats.WRITERS)),
     help="[default: what FILE ends in, else jsonl]",
 )
+@click.option(
+    "--push-to-hub",
+    "repository",
+    metavar="ORG/NAME",
+    help="A join, as a dataset on the hub, with a card. Needs HF_TOKEN.",
+)
+@click.option("--private", is_flag=True, help="With --push-to-hub: for nobody else to see.")
 def command(
-    job: str, place: str | None, form: str | None, join: bool, summary_column: str | None
+    job: str,
+    join: bool,
+    summary_column: str | None,
+    place: str | None,
+    form: str | None,
+    repository: str | None,
+    private: bool,
 ) -> int:
-    """Print JOB's rows in order, failed documents included; of a running job, what is stored."""
+    """Print JOB's rows in order, failed documents included; of a running job, what is stored.
+
+    With --join, --to or --push-to-hub: give the source back, each document beside its summary.
+    """
+    if repository:
+        if place or form:
+            raise UsageError("--push-to-hub writes to the hub alone; leave out -o and --format")
+        return _push(job, repository, private, summary_column)
+    if private:
+        raise UsageError("--private is for a dataset on the hub: add --push-to-hub ORG/NAME")
+    return _write(job, join, summary_column, place, form)
+
+
+def _write(
+    job: str, join: bool, summary_column: str | None, place: str | None, form: str | None
+) -> int:
     from producer import outputs, results
 
     chosen = results.choose_format(form, place)
@@ -58,27 +88,42 @@ def command(
         found = client.job(job)
         status = found.status()
         with found.listing(join=join, summary_column=summary_column) as listing:
-            _tell_the_column(listing, summary_column)
+            _tell_the_column(listing.summary_column, summary_column)
             if place:
                 count = results.save(listing.rows(), place, chosen, listing)
                 name = outputs.shown(place)
                 output.hint(f"{name}: {output.counted(count, 'row')} of {chosen}")
             else:
                 count = _print(listing, chosen)
-        if not status.over:
-            output.hint(f"{output.counted(count, 'row')} so far; {found.id} is {status.status}")
-        elif status.status != JobStatus.COMPLETED:
-            output.hint(output.line(status))
+        _tell_what_is_missing(status, count)
     return 0
 
 
-def _tell_the_column(listing: Listing, asked: str | None) -> None:
-    chosen = listing.summary_column
+def _push(job: str, repository: str, private: bool, summary_column: str | None) -> int:
+    with output.client() as client:
+        found = client.job(job)
+        status = found.status()
+        pushed = found.push_to_hub(repository, private=private, summary_column=summary_column)
+        _tell_the_column(pushed.summary_column, summary_column)
+        click.echo(pushed.url)
+        output.hint(f"{output.counted(pushed.rows, 'row')} at commit {pushed.commit}")
+        _tell_what_is_missing(status, pushed.rows)
+    return 0
+
+
+def _tell_the_column(chosen: str, asked: str | None) -> None:
     if asked is None and chosen != "summary":
         output.hint(
             f"summaries are in the column {chosen}: the source has a column summary of its own "
             "(--summary-column names another)"
         )
+
+
+def _tell_what_is_missing(status: JobStatusView, rows: int) -> None:
+    if not status.over:
+        output.hint(f"{output.counted(rows, 'row')} so far; {status.id} is {status.status}")
+    elif status.status != JobStatus.COMPLETED:
+        output.hint(output.line(status))
 
 
 def _print(listing: Listing, form: str) -> int:

@@ -8,9 +8,11 @@ has more of them, tags, and what the hub converts a dataset to.
     repositories   folders as repositories: names, files, what the hub says of one
     cards          what the hub makes of a repository's card and files: tags, parameters
     search         which repositories a query finds
+    uploads        repositories that are made and committed to
 """
 
 from tests.hub.repositories import History, commit
 from tests.hub.server import TOKEN, Request, environment, serve
+from tests.hub.uploads import Uploads
 
-__all__ = ["TOKEN", "History", "Request", "commit", "environment", "serve"]
+__all__ = ["TOKEN", "History", "Request", "Uploads", "commit", "environment", "serve"]

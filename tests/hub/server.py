@@ -1,4 +1,4 @@
-"""Requests and answers of the stub. Nothing is written."""
+"""Requests and answers of the stub. Nothing is written, but by `uploads`."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.hub import search
 from tests.hub.repositories import History, Repositories, commit, tree
+from tests.hub.uploads import Answer, Uploads
 
 TOKEN = "hf_of_a_test"
 """Opens what is gated or private."""
@@ -49,6 +50,7 @@ def serve(
     refusal: tuple[int, Mapping[str, str]] | None = None,
     moved: Mapping[str, str] | None = None,
     answered: list[Request] | None = None,
+    uploads: Uploads | None = None,
 ) -> Iterator[str]:
     """The stub's URL while it runs.
 
@@ -57,6 +59,7 @@ def serve(
     one that is gated, and all of one that is private, are given to who has the `TOKEN`. With
     `refusal` it answers nothing but this status and headers. `moved`: repositories by earlier
     names, such as `datasets/NAME`, from which clients are sent on. `answered` is filled.
+    What is pushed goes to `uploads`, whose `repositories` and `said` are served then.
     """
 
     class Handler(_Handler):
@@ -64,6 +67,7 @@ def serve(
         refuses = refusal
         redirects = moved or {}
         log = answered
+        pushed = uploads
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -81,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
     refuses: tuple[int, Mapping[str, str]] | None = None
     redirects: Mapping[str, str] = {}
     log: list[Request] | None = None
+    pushed: Uploads | None = None
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -90,13 +95,25 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(send_body=False)
 
     def do_POST(self) -> None:
-        form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-        self._answer(send_body=True, paths=form.get("paths", []))
+        self._answer(send_body=True, body=self._body())
+
+    def do_PUT(self) -> None:
+        self._answer(send_body=True, body=self._body())
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        whole = b""
+        while size := int(self.rfile.readline(), 16):
+            whole += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return whole
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
-    def _answer(self, send_body: bool, paths: list[str] | None = None) -> None:
+    def _answer(self, send_body: bool, body: bytes = b"") -> None:
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         api = parts[:1] == ["api"]
         earlier = "/".join(parts[api : api + 2])
@@ -105,10 +122,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif earlier in self.redirects:
             now = self.path.replace(earlier, self.redirects[earlier], 1)
             self._refuse(307, {"Location": now})
+        elif self.pushed and (answer := self._uploaded(parts, body)):
+            self._json(answer.value, status=answer.status)
         elif parts[:1] == ["api"]:
-            self._api(parts[1], parts[2:], paths)
+            # Only `paths-info` is asked for with a form.
+            form = parse_qs(body.decode(errors="replace"))
+            self._api(parts[1], parts[2:], form.get("paths", []))
         else:
             self._file(parts, send_body)
+
+    def _uploaded(self, parts: list[str], body: bytes) -> Answer | None:
+        assert self.pushed
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
+        url = f"http://{self.headers['Host']}"
+        return self.pushed.answer(self.command, parts, body, bearer, url)
 
     def _api(self, kind: str, parts: list[str], paths: list[str] | None) -> None:
         if not parts:
@@ -189,9 +216,11 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {"X-Repo-Commit": commit(folder), "ETag": f'"{etag}"'}
             self._send(content, headers, send_body)
 
-    def _send(self, content: bytes, headers: Mapping[str, str], send_body: bool) -> None:
+    def _send(
+        self, content: bytes, headers: Mapping[str, str], send_body: bool, status: int = 200
+    ) -> None:
         """All of `content`, or the part that a Range header asks for."""
-        start, stop, status = 0, len(content), 200
+        start, stop = 0, len(content)
         asked = self.headers.get("Range")
         if asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -209,9 +238,11 @@ class _Handler(BaseHTTPRequestHandler):
             sent = len(part) if send_body else 0
             self.log.append(Request(self.command, urlsplit(self.path).path, sent))
 
-    def _json(self, value: Any, headers: Mapping[str, str] | None = None) -> None:
+    def _json(
+        self, value: Any, headers: Mapping[str, str] | None = None, status: int = 200
+    ) -> None:
         headers = {"Content-Type": "application/json", **(headers or {})}
-        self._send(json.dumps(value).encode(), headers, True)
+        self._send(json.dumps(value).encode(), headers, True, status)
 
     def _missing(self, code: str, status: int = 404) -> None:
         self._refuse(status, {"X-Error-Code": code, "X-Error-Message": code})
