@@ -215,6 +215,8 @@ def _asking(repository: str) -> Iterator[None]:
             if reason := _REFUSALS.get(error.response.status_code):
                 raise NotAllowed(f"{repository}: {reason}") from error
             raise
+        except (RuntimeError, ValueError) as error:  # as the stores behind the hub are told of
+            raise NotAllowed(f"{repository}: the hub refuses: {hub.plain(error)}") from error
 
 
 _REFUSALS: dict[int, str] = {
@@ -229,7 +231,10 @@ def _origin(api: "HfApi", source: dict[str, Any]) -> Origin:
     """License and language of the hub's dataset that the documents are from, if it says so."""
     if not source.get("dataset"):
         return Origin()
-    with _asking(source["dataset"]):
-        found = api.dataset_info(source["dataset"], revision=source.get("commit"))
+    try:
+        with hub.asking(source["dataset"]):
+            found = api.dataset_info(source["dataset"], revision=source.get("commit"))
+    except (NotAllowed, NotFound):  # it is not there any more, or not for this token
+        return Origin()
     data = found.card_data
     return Origin(data.license, data.language) if data else Origin()

@@ -100,6 +100,10 @@ def _write(
 
 
 def _push(job: str, repository: str, private: bool, summary_column: str | None) -> int:
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not output.interactive():
+        disable_progress_bars()
     with output.client() as client:
         found = client.job(job)
         status = found.status()
