@@ -210,7 +210,7 @@ def _source_word(source: Mapping[str, Any]) -> str:
 def _source_name(source: Mapping[str, Any]) -> str:
     if dataset := source.get("dataset"):
         return str(dataset)
-    named = next((source[key] for key in ("url", "path", "pattern") if source.get(key)), None)
+    named = next((source[key] for key in ("pattern", "url", "path") if source.get(key)), None)
     if named is None:
         return "documents given inline"
     return _bare(str(named))

@@ -115,16 +115,14 @@ def _write(listing: Listing, folder: Path, split: str) -> _Written:
     groups = formats.groups(listing.rows())
     counted: Counter[bool] = Counter()
     parts: list[Path] = []
-    full = True
-    while full:
+    group = next(groups, None)
+    while group or not parts:
         parts.append(folder / f"{split}-{len(parts):05d}.parquet")
-        full = False
         with parts[-1].open("wb") as out, ParquetWriter(out, schema, compression="zstd") as file:
-            for group in groups:
+            while group and out.tell() < _PART_BYTES:
                 file.write_table(listing.table(group))
                 counted.update(row[error] is not None for row in group)
-                if full := out.tell() >= _PART_BYTES:
-                    break
+                group = next(groups, None)
     return _Written(parts, counted.total(), counted[True])
 
 

@@ -108,7 +108,10 @@ def test_a_dataset(running: Mill, job: Job, tmp_path: Path) -> None:
 
 
 def test_inline_documents(client: Client) -> None:
-    given = [{"id": 7, "text": "One. Two.", "gold": "one", "other": 1}, {"text": ""}]
+    given: list[dict[str, Any]] = [
+        {"id": 7, "text": "One. Two.", "gold": "one", "other": 1},
+        {"text": ""},
+    ]
     job = client.submit(
         given, model="lead-1", text_column="text", id_column="id", reference_column="gold"
     )

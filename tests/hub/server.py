@@ -63,7 +63,7 @@ def serve(
     """
 
     class Handler(_Handler):
-        hub = Repositories(repositories, said or {})
+        hub = Repositories(repositories, {} if said is None else said)
         refuses = refusal
         redirects = moved or {}
         log = answered
