@@ -100,7 +100,7 @@ def _write(
 
 
 def _push(job: str, repository: str, private: bool, summary_column: str | None) -> int:
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     if not output.interactive():
         disable_progress_bars()

@@ -61,7 +61,7 @@ def record(source: dict[str, Any], **more: Any) -> JobRecord:
         "created_at": now,
         "batching": Batching(),
     }
-    return JobRecord(**{**fields, **of_a_job, **more})  # type: ignore[arg-type]
+    return JobRecord(**{**fields, **of_a_job, **more})
 
 
 def test_what_it_states() -> None:
