@@ -5,4 +5,5 @@ splits      slices of splits as ranges of rows
 repository  a dataset at a commit, and the files in it
 configs     its configurations, and which files a split has
 converted   the same, of what the hub has converted to Parquet
+    reading     opens a file, through the hub's cache or by ranges
 """
