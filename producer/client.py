@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
-from jobs import model_names, parameters, services, settings
+from jobs import columns, model_names, parameters, services, settings
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database, Transaction
@@ -25,6 +25,7 @@ from jobs.documents import Columns, Document
 from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, WaitTimeout
 from jobs.services import Endpoints
 from jobs.settings import Settings
+from jobs.sources.asked import Asked
 from jobs.store import control, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.summaries import Failures
@@ -37,7 +38,7 @@ from producer.submit import (
     check_priority,
     from_python,
     submit_documents,
-    submit_file,
+    submit_source,
 )
 
 T = TypeVar("T")
@@ -146,13 +147,16 @@ class Client:
             max_error_rate=max_error_rate,
             dry_run=dry_run,
         )
-        columns = Columns(text_column, id_column, reference_column)
         if isinstance(documents, os.PathLike):
-            return self.submit_file(request, Path(documents), columns)
-        return self.submit_documents(request, from_python(documents, columns))
+            given = columns.Asked(text_column, id_column or "", reference_column or "")
+            return self.submit_source(request, os.fspath(documents), Asked(given))
+        return self.submit_documents(
+            request, from_python(documents, Columns(text_column, id_column, reference_column))
+        )
 
-    def submit_file(self, request: Request, path: Path, columns: Columns) -> "Job":
-        return self._accepted(submit_file(self.database, request, path, columns, self._allowed))
+    def submit_source(self, request: Request, location: str, asked: Asked) -> "Job":
+        """`location` is a path, a pattern of paths, or a URL."""
+        return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
 
     def submit_documents(self, request: Request, documents: Iterable[Document]) -> "Job":
         return self._accepted(submit_documents(self.database, request, documents))

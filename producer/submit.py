@@ -6,11 +6,10 @@ second job is made: the same content is the first job, other content is an error
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import Any, get_args
 
 from jobs import model_names, sources
@@ -21,12 +20,16 @@ from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline
+from jobs.sources.asked import Asked
+from jobs.sources.located import File
 from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
 
 _MOST_PRIORITY = 1000
 _LARGEST_SHARD = 1_000_000
+
+_PASSING = ("modified_ns", "guessed")
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -142,31 +145,43 @@ class Accepted:
     new: bool
 
 
-def submit_file(
-    database: Database, request: Request, path: Path, columns: Columns, allowed: Allowed
+def submit_source(
+    database: Database, request: Request, location: str, asked: Asked, allowed: Allowed
 ) -> Accepted:
-    """Submit a JSONL file, which stays where it is.
+    """Submit what lies at a location, and stays there.
 
-    Raises NotAllowed where it lies elsewhere than it may, NotFound where the file can not be
-    read, UsageError where it has no document.
+    Raises NotAllowed where it lies elsewhere than it may, NotFound where it can not be read,
+    Unreachable, UsageError where it has no document or can not be told what it is.
     """
-    for column in (columns.text, columns.id, columns.reference):
+    for column in (asked.columns.text, asked.columns.id, asked.columns.reference):
         _check_text("column", column, needed=False)
-    found = sources.describe(str(path), columns, allowed)
+    found = sources.describe(location, asked, allowed)
     content = request.content()
-    for part in (found.source, *found.files[1:]):
-        # When it was written says nothing of what is in it.
-        content.add({name: value for name, value in part.items() if name != "modified_ns"})
+    content.add(_lasting(found.source))
+    found = replace(found, files=_each(found.files, content))
     with database.transaction() as tx:
         locks.may_idle(tx)
         if earlier := _earlier(tx, request):
+            for _ in found.files:
+                pass
             return _same(request, earlier, content)
         job = request.new_job(found.source)
         jobs.add(tx, job)
         planned = sources.plan(found, shard_sizes(request.shard_size), allowed)
         total = _add_shards(tx, job.id, planned)
-        _finish(tx, job.id, total, str(path), content)
+        _finish(tx, job.id, total, location, content)
     return Accepted(job.id, new=True)
+
+
+def _each(files: Iterator[File], content: Content) -> Iterator[File]:
+    for file in files:
+        content.add(_lasting(file))
+        yield file
+
+
+def _lasting(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says nothing of what is in it: when it was written, and who chose columns."""
+    return {name: value for name, value in stored.items() if name not in _PASSING}
 
 
 def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:

@@ -5,19 +5,22 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from jobs import sources
+from jobs import columns, sources
 from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Columns, Document
 from jobs.job import NewShard, Sample
-from jobs.sources import Sources
-from jobs.sources.files import Found
+from jobs.sources import Found, Sources
+from jobs.sources.asked import Asked
 
 ANYWHERE = Allowed(None)
 
 
-def found(path: Path | str, columns: Columns, allowed: Allowed = ANYWHERE) -> Found:
-    return sources.describe(str(path), columns, allowed)
+def found(
+    path: Path | str, wanted: Columns, allowed: Allowed = ANYWHERE, *, kind: str | None = None
+) -> Found:
+    asked = columns.Asked(wanted.text, wanted.id or "", wanted.reference or "")
+    return sources.describe(str(path), Asked(asked, kind), allowed)
 
 
 def planned(source: Found, size: int, allowed: Allowed = ANYWHERE) -> list[NewShard]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import click
@@ -19,6 +18,7 @@ from producer.cli import dry_run, output, watch
 from producer.cli.labels import parse_labels
 
 if TYPE_CHECKING:
+    from jobs.sources.asked import Asked
     from producer.client import Client, Job
     from producer.submit import Request
 
@@ -35,6 +35,7 @@ Examples:
 @click.argument("source", type=click.Path(allow_dash=True))
 @options.of_a_summary
 @click.option("--name", help="A name for people to know the job by.")
+@click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--id-column", help="Your own id of each document, given back with its summary.")
@@ -68,7 +69,7 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
             documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
             job = client.submit_documents(request, documents)
         else:
-            job = client.submit_file(request, Path(source), columns)
+            job = client.submit_source(request, source, _asked(given))
         if request.dry_run:
             return _show_dry_run(client, job, quiet=quiet, as_json=as_json)
         if wait is None:
@@ -106,6 +107,18 @@ def _request(given: dict[str, Any]) -> Request:
         fair_by=given["fair_by"],
         max_error_rate=given["max_error_rate"],
         dry_run=given["dry_run"],
+    )
+
+
+def _asked(given: dict[str, Any]) -> Asked:
+    from jobs import columns
+    from jobs.sources.asked import Asked
+
+    return Asked(
+        columns.Asked(
+            given["text_column"], given["id_column"] or "", given["reference_column"] or ""
+        ),
+        format=given["format"],
     )
 
 
