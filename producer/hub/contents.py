@@ -13,11 +13,12 @@ from jobs import columns, hub
 from jobs.columns import Asked, Chosen, Schema
 from jobs.errors import GistmillError, UsageError
 from jobs.hub import plain
-from jobs.sources.hub import repository
-from jobs.sources.hub.repository import File, Repository
+from jobs.sources.hub import configs, reading
+from jobs.sources.hub.repository import File, Repository, unknown
 from producer.hub.datasets import HubDataset, told
 
 if TYPE_CHECKING:
+    from datasets import DatasetInfo
     from pyarrow.parquet import FileMetaData
 
 _FOOTERS = 64
@@ -63,25 +64,22 @@ def describe(dataset: str, config: str | None = None, revision: str | None = Non
     card: dict[str, Any] = dict(vars(info.card_data)) if info.card_data else {}
     known = _told_by_card(card)
     if config is not None and len(known) > 1 and config not in known:
-        raise repository.unknown(dataset, "config", config, known)
+        raise unknown(dataset, "config", config, known)
     at = Repository(info.id, revision, str(info.sha))
     looked_at = config or _default(card, list(known))
     try:
-        found = _completed(known, repository.config(at, looked_at))
+        found = _completed(known, configs.config(at, looked_at))
     except GistmillError as error:
         return Contents(told(info), tuple(known.values()), looked_at, None, plain(error))
-    configs = tuple({**known, found.name: found}.values())
-    return _with_columns(Contents(told(info), configs, found.name, None, None))
+    known[found.name] = found
+    return _with_columns(Contents(told(info), tuple(known.values()), found.name, None, None))
 
 
 def _told_by_card(card: Mapping[str, Any]) -> dict[str, Config]:
     """The configurations that it names, in its order, with what it says of them."""
-    from datasets.info import DatasetInfosDict
-
-    named = [each["config_name"] for each in card.get("configs") or [] if "config_name" in each]
-    infos = DatasetInfosDict.from_dataset_card_data(card)
+    infos = _infos(card)
     found = {}
-    for name in dict.fromkeys([*named, *infos]):
+    for name in dict.fromkeys([*(each["config_name"] for each in _configs(card)), *infos]):
         info = infos.get(name)
         splits = info.splits if info and info.splits else {}
         found[plain(name)] = Config(
@@ -92,12 +90,29 @@ def _told_by_card(card: Mapping[str, Any]) -> dict[str, Config]:
     return found
 
 
+def _infos(card: Mapping[str, Any]) -> "Mapping[str, DatasetInfo]":
+    """Its `dataset_info` by configuration; none where it is not as `datasets` writes it."""
+    from datasets.info import DatasetInfosDict
+
+    try:
+        infos: Mapping[str, DatasetInfo] = DatasetInfosDict.from_dataset_card_data(card)
+    except (AttributeError, KeyError, TypeError, ValueError):  # people write cards by hand
+        return {}
+    return infos
+
+
+def _configs(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = card.get("configs")
+    listed = entries if isinstance(entries, list) else []
+    return [each for each in listed if isinstance(each, dict) and "config_name" in each]
+
+
 def _default(card: Mapping[str, Any], names: list[str]) -> str | None:
-    marked = [each["config_name"] for each in card.get("configs") or [] if each.get("default")]
+    marked = [each["config_name"] for each in _configs(card) if each.get("default")]
     return next(iter([*marked, *(["default"] if "default" in names else []), *names]), None)
 
 
-def _completed(known: Mapping[str, Config], read: repository.Config) -> Config:
+def _completed(known: Mapping[str, Config], read: configs.Config) -> Config:
     """What the card says of a configuration, with the rest out of its files."""
     told_of = known.get(read.name, Config(read.name, {}, None))
     splits: dict[str, int | None] = {
@@ -124,12 +139,8 @@ def _footers(at: Repository, files: list[File]) -> "list[FileMetaData] | None":
 
 def _footer(at: Repository, file: File) -> "FileMetaData":
     import pyarrow.parquet as pq
-    from huggingface_hub import HfFileSystem
 
-    with (
-        hub.asking(at.dataset),
-        HfFileSystem().open(at.url(file.path), cache_type="none") as opened,
-    ):
+    with hub.asking(at.dataset), reading.opened(at, file) as opened:
         return pq.read_metadata(opened)
 
 
