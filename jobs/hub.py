@@ -5,18 +5,49 @@
 again later, it may answer). A worker makes errors of a job of them. Asks nothing itself.
 """
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from jobs.errors import NotAllowed, NotFound, Unreachable
 
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
 _LATER = frozenset({408, 429})
 """Answers below 500 that still mean: ask again later."""
+_RESETS = re.compile(r"\bt=(\d+)")
+"""In the header `ratelimit`: seconds until more may be asked."""
+
+
+def plain(text: object) -> str:
+    """What the hub says, as a terminal may show it: in one line, without a control character."""
+    words = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+
+
+def check_that_it_answers(what: str) -> None:
+    """Raises Unreachable at once where it does not: the client would ask for a listing six times
+    over in half a minute, with a warning for each."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # it has no list of names
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    with asking(what):
+        url = f"{HfApi().endpoint}/api/models?limit=1"
+        hf_raise_for_status(get_session().get(url, headers=build_hf_headers()))
 
 
 @contextmanager
 def asking(repository: str) -> Iterator[None]:
-    """Around calls of huggingface_hub about `repository` (a model's or a dataset's ORG/NAME).
+    """Around calls of huggingface_hub about `repository` (a model's or a dataset's ORG/NAME, or
+    what is looked for).
 
     Raises NotFound, NotAllowed and Unreachable, each with `repository` in its message.
     """
@@ -44,11 +75,26 @@ def asking(repository: str) -> Iterator[None]:
         message = f"{repository}: the hub does not have this revision of it"
         raise NotFound(message) from error
     except HfHubHTTPError as error:
-        if error.response.status_code in _LATER or error.response.status_code >= 500:
-            raise _unreachable(repository, error) from error
-        raise NotFound(f"{repository}: {_first_line(error)}") from error
+        raise _answer(repository, error) from error
     except (HTTPError, OSError, RevisionResolutionError) as error:
         raise _silent(repository, error) from error
+
+
+def _answer(repository: str, error: "HfHubHTTPError") -> NotAllowed | NotFound | Unreachable:
+    status = error.response.status_code
+    if status == 429:
+        header = error.response.headers
+        found = _RESETS.search(header.get("ratelimit", ""))
+        wait = found[1] if found else header.get("retry-after", "")
+        when = f"in {wait} s" if wait.isdigit() else "later"
+        return Unreachable(
+            f"{repository}: the hub is asked too often; try again {when}, or set HF_TOKEN"
+        )
+    if status in _LATER or status >= 500:
+        return _unreachable(repository, error)
+    if status == 401:
+        return NotAllowed(f"{repository}: the hub does not take this HF_TOKEN; set another")
+    return NotFound(f"{repository}: {_first_line(error)}")
 
 
 def _silent(repository: str, error: Exception) -> NotFound | Unreachable:
@@ -66,4 +112,4 @@ def _unreachable(repository: str, error: Exception) -> Unreachable:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return plain(next(iter(str(error).strip().splitlines()), type(error).__name__))
