@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from jobs import model_names, sources
 from jobs.allowed_sources import Allowed
+from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
@@ -184,8 +185,11 @@ def _lasting(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in stored.items() if name not in _PASSING}
 
 
-def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:
-    """Submit documents that are kept in SQL. Reads `given` once."""
+def submit_documents(
+    database: Database, request: Request, given: Iterable[Document], chosen: Chosen | None = None
+) -> Accepted:
+    """Submit documents that are kept in SQL. Reads `given` once. `chosen` are the columns that
+    they came from, if from any."""
     content = request.content()
     read = _read(given, content)
     with database.transaction() as tx:
@@ -194,7 +198,7 @@ def submit_documents(database: Database, request: Request, given: Iterable[Docum
             for _ in read:
                 pass
             return _same(request, earlier, content)
-        job = request.new_job(inline.describe())
+        job = request.new_job(inline.describe(chosen))
         jobs.add(tx, job)
         total = _add_shards(tx, job.id, _stored(tx, job.id, read, shard_sizes(request.shard_size)))
         _finish(tx, job.id, total, "the input", content)
@@ -222,16 +226,8 @@ def _read(given: Iterable[Document], content: Content) -> Iterator[Document]:
 
 
 def from_python(given: object, columns: Columns) -> Iterator[Document]:
-    """Strings and mappings as documents. Raises UsageError for anything else.
-
-    A string is iterable too, as its characters, and a mapping as its keys.
-    """
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        kind = type(given).__name__
-        raise UsageError(
-            f"documents: got one {kind}; give a list of texts, or a pathlib.Path to a JSONL file"
-        )
-    for index, item in enumerate(given):
+    """Strings and mappings as documents. Raises UsageError for anything else."""
+    for index, item in enumerate(many(given)):
         if isinstance(item, str):
             yield from_text(index, item)
         elif isinstance(item, Mapping):
@@ -239,6 +235,17 @@ def from_python(given: object, columns: Columns) -> Iterator[Document]:
         else:
             kind = type(item).__name__
             raise UsageError(f"document {index} is {kind}; give strings, or mappings with a text")
+
+
+def many(given: object) -> Iterable[object]:
+    """Raises UsageError where it is one thing: a string is iterable too, as its characters, and a
+    mapping as its keys."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        kind = type(given).__name__
+        raise UsageError(
+            f"documents: got one {kind}; give a list of texts, or a pathlib.Path to a file"
+        )
+    return given
 
 
 def _stored(

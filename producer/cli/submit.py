@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
@@ -11,7 +10,6 @@ import click
 
 from jobs import options, settings
 from jobs.allowed_sources import Allowed, is_url, without_secrets
-from jobs.documents import Columns, Document, from_line, from_text
 from jobs.errors import UsageError
 from jobs.states import JobStatus
 from producer.cli import dry_run, output, watch
@@ -20,6 +18,7 @@ from producer.cli.labels import parse_labels
 if TYPE_CHECKING:
     from jobs.sources.asked import Asked
     from producer.client import Client, Job
+    from producer.given import Given
     from producer.submit import Request
 
 
@@ -37,9 +36,10 @@ Examples:
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
-@click.option("--text-column", default="text", show_default=True)
-@click.option("--id-column", help="Your own id of each document, given back with its summary.")
-@click.option("--reference-column", help="A human summary, given back for comparison.")
+@click.option("--split", help="Of a dataset that has several.")
+@click.option("--text-column", help="What to summarize. [default: guessed]")
+@click.option("--id-column", help="Your own ids, given back. '' for none. [default: guessed]")
+@click.option("--reference-column", help="Human summaries, given back too. [default: guessed]")
 @click.option(
     "--shard-size", type=int, metavar="DOCUMENTS", help="Of each shard. [default: up to 256]"
 )
@@ -59,17 +59,17 @@ Examples:
 def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
     """Submit SOURCE, a JSONL file, or - for standard input."""
     request = _request(given)
-    columns = Columns(given["text_column"], given["id_column"], given["reference_column"])
+    asked = _asked(given)
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
     if is_url(source):
         _refuse_url(source)
     with output.client() as client:
         if source == "-":
-            documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
-            job = client.submit_documents(request, documents)
+            found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])
+            job = client.submit_documents(request, found.documents, found.chosen)
         else:
-            job = client.submit_source(request, source, _asked(given))
+            job = client.submit_source(request, source, asked)
         if request.dry_run:
             return _show_dry_run(client, job, quiet=quiet, as_json=as_json)
         if wait is None:
@@ -114,12 +114,8 @@ def _asked(given: dict[str, Any]) -> Asked:
     from jobs import columns
     from jobs.sources.asked import Asked
 
-    return Asked(
-        columns.Asked(
-            given["text_column"], given["id_column"] or "", given["reference_column"] or ""
-        ),
-        format=given["format"],
-    )
+    named = columns.Asked(given["text_column"], given["id_column"], given["reference_column"])
+    return Asked(named, format=given["format"], split=given["split"])
 
 
 def _deadline(text: str | None) -> datetime | None:
@@ -128,15 +124,10 @@ def _deadline(text: str | None) -> datetime | None:
     return times.deadline(text, datetime.now(UTC)) if text else None
 
 
-def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator[Document]:
-    filled = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
-    for index, (number, line) in enumerate(filled):
-        where = f"line {number}"
-        if lines:
-            text = line.decode(errors="replace").rstrip("\r\n")
-            yield from_text(index, text, where=where)
-        else:
-            yield from_line(index, line, columns, where)
+def _from_stream(stream: BinaryIO, asked: Asked, *, lines: bool) -> Given:
+    from producer import given
+
+    return given.of_plain_lines(stream) if lines else given.of_json_lines(stream, asked.columns)
 
 
 def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 from jobs.allowed_sources import Allowed
 from jobs.documents import storable
 from jobs.errors import JobError, NotFound, TransientError, UsageError
+from jobs.sources import saved
 from jobs.sources.asked import Asked
 from jobs.sources.located import File, Located
 
@@ -32,12 +33,16 @@ _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, Permission
 _LEFT_OUT = (".", "_")
 
 
-def find(location: str, asked: Asked, allowed: Allowed) -> Located:  # noqa: ARG001 - of other places
+def find(location: str, asked: Asked, allowed: Allowed) -> Located:
     path = Path(location).expanduser().absolute()
     _check_name(path)
     if glob.has_magic(str(path)) and not _is_there(path, allowed):
         return Located(_matching(path, allowed), pattern=str(path))
     allowed.check_path(path)  # before any look at it: nobody learns whether it is there
+    if saved_files := saved.find(path, asked.split, allowed):
+        facts = {"split": asked.split} if asked.split else {}
+        found = _files([str(each) for each in saved_files])
+        return Located(found, pattern=str(path), kind="arrow", facts=facts)
     if path.is_dir():
         return Located(_within(path), pattern=str(path))
     return Located([{KEY: str(path)}])
