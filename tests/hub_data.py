@@ -20,7 +20,9 @@ def rows(count: int, begin: int = 0) -> list[dict[str, Any]]:
 
 def parquet(path: Path, given: Rows, row_group_size: int = 4) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(list(given)), path, row_group_size=row_group_size)
+    pq.write_table(
+        pa.Table.from_pylist(list(given)), path, row_group_size=row_group_size, compression="none"
+    )
     return path
 
 

@@ -1,4 +1,4 @@
-"""Datasets of a hub as sources: the stub on loopback, its real clients in a process of their own."""
+"""Datasets of a hub as sources: a stub on loopback, its real clients in processes of their own."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,10 @@ def answered() -> list[Request]:
 
 @pytest.fixture(scope="module")
 def url(folders: dict[str, Path | History], answered: list[Request]) -> Iterator[str]:
-    said = {"datasets/o/closed": {"gated": "manual"}, "datasets/o/private": {"private": True}}
+    said: dict[str, dict[str, Any]] = {
+        "datasets/o/closed": {"gated": "manual"},
+        "datasets/o/private": {"private": True},
+    }
     moved = {"datasets/plain": "datasets/o/plain"}
     with hub.serve(folders, said, moved=moved, answered=answered) as url:
         yield url

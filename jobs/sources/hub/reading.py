@@ -20,8 +20,12 @@ LARGEST = 512 * 1024 * 1024
 """Bytes of a file that is downloaded: what `datasets` makes at most when it writes one, and what
 a worker gets at 1 MB/s before a batch's deadline. Of larger ones it reads what it needs."""
 
+_SMALL = 1024 * 1024
+"""Bytes of a file that is downloaded whole, Parquet or not."""
 _AHEAD = 8 * 1024 * 1024
 """Bytes that are read at once of a larger one."""
+_RETRIES = 2
+"""Of a range: for a hub that stumbles. One that is away is asked again from SQL."""
 _TAIL = 64 * 1024
 """Bytes in which most Parquet files have their footer; it is what pyarrow reads first."""
 _MAGIC = b"PAR1"
@@ -37,7 +41,7 @@ def opened(repository: Repository, file: File) -> BinaryIO:
         return Path(cached).open("rb")
     if file.size > LARGEST:
         return BufferedReader(_ByRanges(repository, file), _AHEAD)
-    if file.path.endswith(".parquet"):
+    if file.path.endswith(".parquet") and file.size > _SMALL:
         return BufferedReader(_FooterFirst(repository, file))
     return _downloaded(repository, file)
 
@@ -53,11 +57,21 @@ def _downloaded(repository: Repository, file: File) -> BinaryIO:
 
 def _range(repository: Repository, file: File, start: int, stop: int) -> bytes:
     from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # their documented home
+        build_hf_headers,
+        hf_raise_for_status,
+        http_backoff,
+    )
 
     url = hf_hub_url(repository.dataset, file.path, repo_type="dataset", revision=repository.commit)
     headers = {**build_hf_headers(), "Range": f"bytes={start}-{stop - 1}"}
-    answer = http_backoff("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    answer = http_backoff(
+        "GET",
+        url,
+        headers=headers,
+        timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        max_retries=_RETRIES,
+    )
     hf_raise_for_status(answer)
     return answer.content
 

@@ -154,7 +154,8 @@ def _count(config: Config, facts: Mapping[str, Any], split: str) -> int:
 
 def _documents(format: str, file: Mapping[str, Any]) -> int:  # noqa: A002 - as in `Config`
     kind = kinds.many_in_a_file(format)
-    assert kind, format  # of those that `configs` gives
+    if kind is None:
+        raise UsageError(f"{name(file)}: files of kind {format} are not read here")
     with submitting(file):
         raw = reading.opened(_repository(file), HubFile(file[KEY], file["size"]))
         opened = Opened(name(file), compressed.plain(raw, file[KEY]), {})
