@@ -104,11 +104,11 @@ def _why_not(task: str | None, config: dict[str, Any], tags: Sequence[str]) -> s
     names = [str(name) for name in config.get("architectures") or []]
     is_causal = _end(names, _CAUSAL)
     if "safetensors" not in tags:
-        return "GGUF on the hub" if "gguf" in tags else "no safetensors"
+        return "GGUF" if "gguf" in tags else "pickles"
     if "custom_code" in tags or "auto_map" in config:
         return "own code"
     if task not in (None, *_WRITES_TEXT) or not (is_causal or _end(names, _SEQ2SEQ)):
-        return "writes no text"
+        return "no text"
     if is_causal and not _chats(config, tags):
         return "no chat"
     return None

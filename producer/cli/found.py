@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,46 +39,58 @@ def short(number: int | None) -> str:
     return str(number)
 
 
-def engine(model: HubModel) -> str:
-    return model.engine or f"no: {model.reason}"
-
-
 def ids(listed: Iterable[HubModel | HubDataset]) -> None:
     for each in listed:
         click.echo(each.id)
 
 
-def models(found: Sequence[HubModel]) -> None:
-    table(
-        ("MODEL", "PARAMETERS", "LICENCE", "DOWNLOADS", "LIKES", "ENGINE"),
+def models(listed: Iterable[HubModel]) -> None:
+    widths = {"MODEL": 90, "SIZE": 6, "LICENCE": 12, "DOWNLOADS": 9, "LIKES": 5, "ENGINE": 13}
+    rows = [
         (
-            (
-                each.id,
-                short(each.parameters),
-                each.license or "-",
-                short(each.downloads),
-                short(each.likes),
-                engine(each),
-            )
-            for each in found
-        ),
-        right=("PARAMETERS", "DOWNLOADS", "LIKES"),
-    )
+            each.id,
+            short(each.parameters),
+            each.license or "-",
+            short(each.downloads),
+            short(each.likes),
+            each.engine or f"no: {each.reason}",
+        )
+        for each in listed
+    ]
+    table(widths, rows, right=("SIZE", "DOWNLOADS", "LIKES"))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> None:
-    """The first column is folded where it does not fit, the others are cut."""
+def datasets(listed: Iterable[HubDataset]) -> None:
+    widths = {"DATASET": 90, "ROWS": 12, "LANG": 8, "LICENCE": 12, "DOWNLOADS": 9, "LIKES": 5}
+    rows = [
+        (
+            each.id,
+            each.size or "-",
+            ",".join(each.languages) or "-",
+            each.license or "-",
+            short(each.downloads),
+            short(each.likes),
+        )
+        for each in listed
+    ]
+    table(widths, rows, right=("DOWNLOADS", "LIKES"))
+
+
+def table(
+    widths: Mapping[str, int], rows: Iterable[Sequence[str]], right: Sequence[str] = ()
+) -> None:
+    """`widths`: headings, and columns at most. The first column is folded, the others are cut."""
     from rich.console import Console
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(headings):
+    for place, (heading, width) in enumerate(widths.items()):
         shown.add_column(
             heading,
             justify="right" if heading in right else "left",
             no_wrap=place > 0,
             overflow="ellipsis" if place else "fold",
-            max_width=18 if place else None,
+            max_width=width,
         )
     for row in rows:
         shown.add_row(*row)

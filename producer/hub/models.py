@@ -118,4 +118,4 @@ def _base(api: "HfApi", model: str) -> HubModel:
         with hub.asking(model):
             return hub_models.told(api.model_info(model, expand=FIELDS))
     except NotFound:
-        return HubModel(model, reason="not on the hub")
+        return HubModel(model, reason="not there")

@@ -2,6 +2,7 @@
 
     local   a path on this machine, a folder, or a pattern of paths
     urls    whatever fsspec opens: s3://, https://, gs:// ...
+    hub     datasets of the Hugging Face hub, and files in them
 
 A file of a place has a key of that place's own, which says where it is (`located.File`).
 """
@@ -13,8 +14,9 @@ from typing import Any, BinaryIO, Protocol
 from jobs.allowed_sources import Allowed
 from jobs.errors import JobError
 from jobs.sources.asked import Asked
+from jobs.sources.hub.names import named
 from jobs.sources.located import Located
-from jobs.sources.places import local
+from jobs.sources.places import hub, local
 
 
 class Place(Protocol):
@@ -42,11 +44,12 @@ class Place(Protocol):
         may pass."""
 
 
-_PLACES: tuple[Place, ...] = (local,)
+_PLACES: tuple[Place, ...] = (local, hub)
 
 
-def of_location(location: str) -> Place:  # noqa: ARG001 - there is but one
-    return local
+def of_location(location: str, allowed: Allowed) -> Place:
+    """`allowed` says whether to look if there is a path of that name."""
+    return local if named(location, allowed) is None else hub
 
 
 def of_file(file: Mapping[str, Any]) -> Place:
