@@ -33,12 +33,13 @@ def dataset(listing: Listing, folder: Path) -> "Dataset":
 def _write(listing: Listing, out: object) -> None:
     import pyarrow as pa
     from datasets import Features
+    from datasets.table import table_cast
 
     # Types that only datasets has, such as labels with names, are known by their features.
     schema = Features.from_arrow_schema(listing.schema()).arrow_schema
     with pa.ipc.new_stream(out, schema) as file:
         for group in formats.groups(listing.rows()):
-            file.write_table(listing.table(group).cast(schema), max_chunksize=_BATCH)
+            file.write_table(table_cast(listing.table(group), schema), max_chunksize=_BATCH)
 
 
 def _forget(path: Path, process: int) -> None:

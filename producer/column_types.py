@@ -1,10 +1,11 @@
-"""The types of a source's columns, found by looking at all of its rows.
+"""The types of a source's columns, as its files state them, or found by looking at all rows.
 
-For sources that do not say, such as JSON lines: a whole number and a fraction make fractions,
+Of sources that do not say, such as JSON lines: a whole number and a fraction make fractions,
 nothing and a text make texts, and a column in which nothing fits together, a number here and
 a text there, is JSON in a text. Holds types, never rows.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+_FEATURES = b"huggingface"
+"""A schema's metadata."""
+
 
 class ColumnTypes:
     """Found so far, by name, in the order in which the names were met."""
@@ -24,6 +28,13 @@ class ColumnTypes:
     def __init__(self) -> None:
         self._types: dict[str, pa.DataType | None] = {}
         """None is JSON in a text."""
+        self._metadata: Mapping[bytes, bytes] = {}
+
+    def add_schema(self, schema: "pa.Schema") -> None:
+        """Of rows that are all as it says."""
+        for field in schema:
+            self._types[field.name] = _both(self._types.get(field.name, field.type), field.type)
+        self._metadata = self._metadata or schema.metadata or {}
 
     def add(self, rows: Sequence[Row]) -> None:
         names = dict.fromkeys(name for row in rows for name in row)
@@ -34,11 +45,13 @@ class ColumnTypes:
     def names(self) -> list[str]:
         return [*self._types]
 
-    def schema(self) -> "pa.Schema":
+    def schema(self, *texts: str) -> "pa.Schema":
+        """With columns of text after them, named `texts`."""
         import pyarrow as pa
 
-        kinds = ((n, pa.string() if kind is None else kind) for n, kind in self._types.items())
-        return pa.schema(list(kinds))
+        kinds = [(n, pa.string() if kind is None else kind) for n, kind in self._types.items()]
+        added = [(name, pa.string()) for name in texts]
+        return pa.schema(kinds + added, _metadata(self._metadata, texts))
 
     def written(self) -> set[str]:
         """The columns that are JSON in a text."""
@@ -114,6 +127,16 @@ def _both(one: "pa.DataType | None", other: "pa.DataType | None") -> "pa.DataTyp
         return pa.unify_schemas(schemas, promote_options="permissive").field("x").type
     except pa.ArrowException:
         return None
+
+
+def _metadata(stated: Mapping[bytes, bytes], texts: Sequence[str]) -> dict[bytes, bytes]:
+    """What datasets wrote there of types that only it has, such as labels with names."""
+    if _FEATURES not in stated:
+        return {}
+    features = json.loads(stated[_FEATURES])
+    for name in texts:
+        features["info"]["features"][name] = {"dtype": "string", "_type": "Value"}
+    return {_FEATURES: json.dumps(features).encode()}
 
 
 def _is_empty(kind: "pa.DataType") -> bool:

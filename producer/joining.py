@@ -80,17 +80,19 @@ class Joined:
 
     def schema(self) -> "pa.Schema":
         """The source's own columns, and two texts: the summary and its error."""
-        import pyarrow as pa
-
-        own = self._known().schema()
-        return pa.schema([*own, *(pa.field(name, pa.string()) for name in self._named())])
+        return self._known().schema(*self._named())
 
     def _known(self) -> ColumnTypes:
-        """All columns, for which the whole source is read once."""
+        """All columns; where its files do not state them, the whole source is read for it."""
         if self._types is None:
             types = ColumnTypes()
             for extent in self._extents():
-                types.add(self._read(extent))
+                with _reading():
+                    stated = self._sources.schema(extent)
+                if stated is None:
+                    types.add(self._read(extent))
+                else:
+                    types.add_schema(stated)
             self._types, self._names = types, _free(types.names(), self._asked)
         return self._types
 

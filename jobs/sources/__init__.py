@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs import columns
 from jobs.allowed_sources import Allowed
@@ -32,6 +32,9 @@ from jobs.sources.cuts import Cuts
 from jobs.sources.files import Files
 from jobs.sources.kinds import ManyInAFile
 from jobs.sources.located import File
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ class Sources:
     def __init__(self, database: Database, allowed: Allowed) -> None:
         self._database = database
         self._files = Files(allowed)
+        self._stated: tuple[dict[str, Any], File, pa.Schema | None] | None = None
+        """A source, the file of it that was asked for its columns last, and these."""
 
     def check(self, source: dict[str, Any]) -> None:
         """Raises JobError where the source may not or can not be read or is not what it was,
@@ -138,6 +143,18 @@ class Sources:
         if extent.source["kind"] == inline.KIND:
             return inline.rows(self._database, extent)
         return [dict(record.value) for record in self._records(extent, None)]
+
+    def schema(self, extent: Extent) -> "pa.Schema | None":
+        """The columns of the file that it lies in, with their types; None where that does not
+        state them, and only its rows tell. Raises what `read` raises."""
+        source = extent.source
+        if kinds.many_in_a_file(source["kind"]) is None:
+            return None
+        file = (extent.position or {}).get("file", {})
+        if self._stated is None or self._stated[:2] != (source, file):
+            with self._files.opened(source, file) as opened:
+                self._stated = source, file, kinds.schema(source["kind"], opened)
+        return self._stated[2]
 
     def close(self) -> None:
         self._files.close()

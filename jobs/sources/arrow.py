@@ -41,6 +41,12 @@ def describe(opened: Opened) -> Described:
         return Described(Schema({field.name: str(field.type) for field in schema}))
 
 
+def schema(opened: Opened) -> pa.Schema:
+    """All of its columns, with their types."""
+    with _readable():
+        return _batches(opened).schema
+
+
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file by the lengths of its batches; a shard may span several."""
     documents = size = 0

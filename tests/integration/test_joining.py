@@ -6,12 +6,12 @@ import pytest
 
 from jobs.allowed_sources import Allowed
 from jobs.database import Database
-from jobs.documents import Columns
 from jobs.errors import NotAllowed
 from jobs.job import Row
+from jobs.sources.asked import Asked
 from jobs.store import summaries
 from producer.listings import listing
-from producer.submit import Request, submit_file
+from producer.submit import Request, submit_source
 from tests.mill import write_jsonl
 
 ANYWHERE = Allowed(None)
@@ -22,7 +22,7 @@ def job_id(database: Database, tmp_path: Path) -> str:
     """Of ten documents in shards of two, of which two are over."""
     path = write_jsonl(tmp_path / "given.jsonl", [{"text": f"{n}. x."} for n in range(10)])
     request = Request(model="lead-1", shard_size=2)
-    made = submit_file(database, request, path, Columns("text"), ANYWHERE).job_id
+    made = submit_source(database, request, str(path), Asked(), ANYWHERE).job_id
     with database.transaction() as tx:
         summaries.add(tx, made, [row(3), row(8)])
     return made
