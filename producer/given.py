@@ -12,6 +12,7 @@ from typing import BinaryIO, TypeVar
 from jobs import columns
 from jobs.columns import Asked, Chosen
 from jobs.documents import Columns, Document, Record, from_record, from_text, record_of_line
+from jobs.errors import UsageError
 from producer.submit import from_python, many
 
 T = TypeVar("T")
@@ -45,6 +46,11 @@ def of_json_lines(stream: BinaryIO, asked: Asked) -> Given:
     """Raises UsageError where no column can be told to be the text."""
     filled = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
     first, records = _peek(record_of_line(line, f"line {number}") for number, line in filled)
+    if first and all(record.error for record in first):
+        raise UsageError(
+            "standard input: none of its first lines is a JSON object; write --lines where it is "
+            "plain text, a document a line"
+        )
     schema = columns.of_records(record.value for record in first)
     chosen = columns.choose(schema, asked, "standard input")
     return Given(_of_records(records, chosen.columns), chosen)

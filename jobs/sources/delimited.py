@@ -54,6 +54,9 @@ def describe(opened: Opened) -> Described:
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file between records, in one pass."""
     header = _header(opened)
+    text = opened.source["columns"]["text"]
+    if header.names and text not in header.names:
+        raise Unreadable(f"it has no column {text!r}, as the first file has")
     opened.file.seek(header.end)
     begin = end = header.end
     first, documents, size = header.line, 0, 0

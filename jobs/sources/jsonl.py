@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import Described, Opened, changed
+from jobs.sources.opened import Described, Opened, Unreadable, changed
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
@@ -23,7 +23,10 @@ _SAMPLE = 100
 def describe(opened: Opened) -> Described:
     opened.file.seek(0)
     filled = (line for line in opened.file if line.strip())
-    records = (record_of_line(line) for line in islice(filled, _SAMPLE))
+    records = [record_of_line(line) for line in islice(filled, _SAMPLE)]
+    if records and all(record.error for record in records):
+        _, why = records[0].error or ("", "")
+        raise Unreadable(f"none of its first lines can be read as JSON lines: {why}")
     return Described(columns.of_records(record.value for record in records))
 
 
