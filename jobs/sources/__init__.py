@@ -2,6 +2,7 @@
 
     inline   the documents came with the submission and lie in SQL
     jsonl    JSON lines
+    parquet  Parquet
 
 All but inline ones lie in files (`kinds`), which lie somewhere (`places`). `describe` finds out
 what a location holds, `plan` cuts it into shards, `Sources` reads them.

@@ -9,7 +9,7 @@ import os
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from jobs.sources.opened import Unreadable
+from jobs.sources.arrow_files import ArrowFile
 
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -53,12 +53,8 @@ class _Decompressed(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        try:
+        with self._source.decoded(self._codec):
             count: int = self._stream.readinto(buffer)
-        except OSError as error:
-            if error is self._source.failure:
-                raise
-            raise Unreadable(f"damaged, or not {self._codec} ({error})") from None
         self._at += count
         return count
 
@@ -69,25 +65,6 @@ class _Decompressed(io.RawIOBase):
     def _begin(self) -> None:
         import pyarrow as pa
 
-        self._source = _Source(self._file)
+        self._source = ArrowFile(self._file)
         self._stream = pa.CompressedInputStream(pa.PythonFile(self._source, mode="r"), self._codec)
         self._at = 0
-
-
-class _Source(io.RawIOBase):
-    """The compressed bytes. Remembers whether it was reading them that failed; can be closed
-    and leaves the file open."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.failure: BaseException | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, count: int = -1) -> bytes:
-        try:
-            return self._file.read(count)
-        except OSError as error:
-            self.failure = error
-            raise

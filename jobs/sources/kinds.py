@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from jobs.documents import Record
 from jobs.errors import UsageError
-from jobs.sources import arrow, compressed, delimited, jsonl, texts
+from jobs.sources import arrow, compressed, delimited, jsonl, parquet, texts
 from jobs.sources.cuts import Cuts
 from jobs.sources.located import File, Located
 from jobs.sources.opened import Described, Opened
@@ -64,7 +64,7 @@ class OneInAFile(Kind, Protocol):
         """The records of a shard. `opened` is for those files that the position names."""
 
 
-_MANY: Mapping[str, ManyInAFile] = {kind.KIND: kind for kind in (jsonl, delimited, arrow)}
+_MANY: Mapping[str, ManyInAFile] = {kind.KIND: kind for kind in (jsonl, delimited, parquet, arrow)}
 _ONE: Mapping[str, OneInAFile] = {kind.KIND: kind for kind in (texts,)}
 _KINDS: Mapping[str, Kind] = {**_MANY, **_ONE}
 
