@@ -34,7 +34,7 @@ from jobs.windows import RunWindow
 from producer import as_dataset, copies, dispatch, listings, push, results, times
 from producer.card import Scores
 from producer.evaluate import rouge
-from producer.given import of_python
+from producer.given import location_of, of_python
 from producer.listings import Listing
 from producer.push import Pushed
 from producer.status import JobStatusView, view
@@ -101,6 +101,8 @@ class Client:
         id_column: str | None = None,
         reference_column: str | None = None,
         split: str | None = None,
+        config: str | None = None,
+        revision: str | None = None,
         shard_size: int | None = None,
         max_input_tokens: int | None = None,
         num_beams: int | None = None,
@@ -120,13 +122,15 @@ class Client:
         max_error_rate: float | None = None,
         dry_run: bool = False,
     ) -> "Job":
-        """Submit texts, mappings with a text in them, a path, or a `datasets.Dataset`.
+        """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
+        `datasets.Dataset`.
 
         An iterable is read once, and its documents are kept in SQL; files are read where they
         lie, and so is a Dataset, or what of it is no more than in memory is written below the
         home first. Columns that are not named are guessed, and "" is for none. A DatasetDict
-        needs its `split`. `generate` takes any other GenerationConfig field;
-        `window` and `deadline` are written as on the command line.
+        needs its `split`; of a dataset of the hub, "ORG/NAME", `split` may be a slice, and
+        `revision` is a branch, a tag or a commit. `generate` takes any other
+        GenerationConfig field; `window` and `deadline` are written as on the command line.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
         it does not lie below the setting `allowed_sources`.
@@ -162,8 +166,10 @@ class Client:
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
             return self._submit_dataset(request, copies.one_split(documents, split), named)
-        if isinstance(documents, os.PathLike):
-            return self.submit_source(request, os.fspath(documents), Asked(named, split=split))
+        location = location_of(documents, of_dataset=bool(split or config or revision))
+        if location is not None:
+            asked_of = Asked(named, split=split, config=config, revision=revision)
+            return self.submit_source(request, location, asked_of)
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 

@@ -56,7 +56,7 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
     where it can not be read again where it lies, such as a pipe, or its columns or its kind
     can not be told.
     """
-    located = places.of_location(location, allowed).find(location, asked, allowed)
+    located = places.of_location(location, asked, allowed).find(location, asked, allowed)
     kind, found = kinds.choose(location, located, asked.format)
     source: dict[str, Any] = {"kind": kind, **located.facts}
     if located.pattern is not None:

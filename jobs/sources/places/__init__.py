@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
 from jobs.allowed_sources import Allowed
-from jobs.errors import JobError
+from jobs.errors import JobError, UsageError
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import named
 from jobs.sources.located import Located
@@ -47,9 +47,14 @@ class Place(Protocol):
 _PLACES: tuple[Place, ...] = (local, hub)
 
 
-def of_location(location: str, allowed: Allowed) -> Place:
-    """`allowed` says whether to look if there is a path of that name."""
-    return local if named(location, allowed) is None else hub
+def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
+    """`allowed` says whether to look if there is a path of that name. Raises UsageError for what
+    is asked of a dataset of the hub, and is none."""
+    if named(location, allowed) is not None:
+        return hub
+    if asked.config or asked.revision:
+        raise UsageError(f"{location}: --config and --revision are for datasets of the hub")
+    return local
 
 
 def of_file(file: Mapping[str, Any]) -> Place:
