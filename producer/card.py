@@ -184,7 +184,8 @@ def command_line(job: JobRecord) -> str:
     given = {name: value for name, value in given.items() if value not in (None, "auto")}
     columns = job.source.get("columns") or {}
     of_source = {name: job.source.get(name) for name in ("config", "split")}
-    of_source["revision"] = job.source.get("commit")
+    if job.source.get("split") and not job.source.get("converted"):
+        of_source["revision"] = job.source["commit"]
     of_source |= {f"{name}_column": value for name, value in columns.items()}
     parameters = dict(requested.get("parameters") or {})
     extra = parameters.pop("generate", None) or {}
@@ -204,7 +205,15 @@ def command_line(job: JobRecord) -> str:
 def _source_word(source: Mapping[str, Any]) -> str:
     if source["kind"] == "inline":
         return "-"
-    return _source_name(source)
+    return _hub_files(source) or _source_name(source)
+
+
+def _hub_files(source: Mapping[str, Any]) -> str | None:
+    """Where they are named one by one, not as a split."""
+    if "dataset" not in source or source.get("split"):
+        return None
+    one = f"hf://datasets/{source['dataset']}@{source['commit']}/{source.get('hub_file')}"
+    return str(source.get("pattern") or one)
 
 
 def _source_name(source: Mapping[str, Any]) -> str:
@@ -225,6 +234,7 @@ def _source(source: Mapping[str, Any]) -> str:
         return "documents given inline"
     said = [f"`{_source_name(source)}`"]
     said += [f"{key} `{source[key]}`" for key in ("config", "split") if source.get(key)]
+    said += [f"files `{files}`"] if (files := _hub_files(source)) else []
     said += [f"at commit `{source['commit']}`"] if source.get("commit") else []
     return ", ".join(said)
 

@@ -35,10 +35,9 @@ def describe(opened: Opened) -> Described:
     return Described(Schema({field.name: str(field.type) for field in fields}))
 
 
-def schema(opened: Opened) -> pa.Schema:
+def schema(opened: Opened) -> "pa.Schema":
     """All of its columns, with their types."""
-    with _readable():
-        return _batches(opened).schema
+    return _cursor(opened).schema
 
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import hub
+from tests import hub, hub_data
 from tests.mill import GISTMILL, Mill, wait, write_jsonl
 
 ROWS: list[dict[str, Any]] = [
@@ -147,6 +147,32 @@ def test_pushed_again(here: Hub, job_id: str) -> None:
     assert parts == [f"train-{number:05d}.parquet" for number in range(3)]
     [found] = here.python(LOADS, "me/papers")
     assert found["train"]["short"] == SUMMARIES
+
+
+def test_a_dataset_of_the_hub(mill: Mill, tmp_path: Path) -> None:
+    """Its license and its commit are on the card, and its split is that of what is pushed."""
+    source = tmp_path / "source"
+    hub_data.parquet(source / "data/test-00000-of-00001.parquet", hub_data.rows(5))
+    hub_data.card(source, "license: mit\nlanguage: [en]\n")
+    (tmp_path / "pushed").mkdir()
+    uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
+    uploads.repositories["datasets/o/papers"] = source
+    with hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url:
+        there = Hub(url, uploads, mill, tmp_path / "hf")
+        mill.dispatcher()
+        mill.worker(**hub.environment(url, tmp_path / "of-worker"))
+        submit = [*GISTMILL, "submit", "o/papers", "--split", "test[:4]", "--model", "lead-1", "-q"]
+        job_id = there.run(*submit)[0].strip()
+        with mill.client() as client:
+            assert wait(client.job(job_id)) == "completed"
+        there.run(*GISTMILL, "results", job_id, "--push-to-hub", "me/papers")
+        [found] = there.python(LOADS, "me/papers")
+    written = there.card("me/papers")
+    assert "license: mit\n" in written
+    assert "source_datasets:\n- o/papers\n" in written
+    assert f"split `test[:4]`, at commit `{hub.commit(source)}`" in written
+    assert found["test"]["summary"] == [row["summary"] for row in hub_data.rows(4)]
+    assert found["test"]["generated_summary"] == [f"Document {n} begins." for n in range(4)]
 
 
 def test_what_a_push_leaves_alone(here: Hub, job_id: str, tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ def test_nothing_of_the_machine(source: dict[str, Any], name: str) -> None:
         assert secret not in written
 
 
+def test_files_of_a_repository() -> None:
+    source = {"kind": "jsonl", "dataset": "o/papers", "commit": COMMIT, "hub_file": "a/b.jsonl"}
+    url = f"hf://datasets/o/papers@{COMMIT}/a/b.jsonl"
+    assert f"files `{url}`" in card(record(source), FACTS)
+    assert command_line(record(source)).startswith(f"gistmill submit {url} --model")
+
+
 def test_a_job_under_way() -> None:
     job = record({"kind": "inline"}, engine=None, model_revision=None, dtype=None, parameters=None)
     written = card(job, replace(FACTS, rows=334, failed=0, scores=None))
