@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from jobs.allowed_sources import is_url, without_secrets
+from jobs.parameters import Parameters
 from jobs.store.jobs import JobRecord
 
 TAG = "gistmill"
@@ -187,10 +188,10 @@ def command_line(job: JobRecord) -> str:
     if job.source.get("split") and not job.source.get("converted"):
         of_source["revision"] = job.source["commit"]
     of_source |= {f"{name}_column": value for name, value in columns.items()}
-    parameters = dict(requested.get("parameters") or {})
-    extra = parameters.pop("generate", None) or {}
-    if not parameters.get("seed"):
-        parameters.pop("seed", None)
+    usual = Parameters().model_dump(mode="json")
+    asked = dict(requested.get("parameters") or {})
+    extra = asked.pop("generate", None) or {}
+    parameters = {name: value for name, value in asked.items() if value != usual.get(name)}
     for name, value in {**of_source, **given, **parameters}.items():
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

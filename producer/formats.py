@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 _CSV_HEADER = (
     *("index", "id", "summary", "input_tokens", "output_tokens", "truncated", "finish_reason"),
-    *("error_code", "error_message", "reference"),
+    *("depth", "spans", "error_code", "error_message", "reference"),
 )
 # Rows of one Parquet row group, and characters in them; so much is in memory at once.
 _ROW_GROUP = 10_000
@@ -53,7 +53,7 @@ class ResultColumns:
 
     In CSV `error` becomes `error_code` and `error_message`. Null is an empty field, and so is
     an empty string: `error_code` tells a failed document from an empty summary.
-    `truncated` is true or false, as in JSON.
+    `truncated` is true or false and `spans` brackets, as in JSON.
     """
 
     def header(self) -> Sequence[str]:
@@ -81,6 +81,8 @@ class ResultColumns:
                 ("output_tokens", pa.int32()),
                 ("truncated", pa.bool_()),
                 ("finish_reason", pa.string()),
+                ("depth", pa.int32()),
+                ("spans", pa.list_(pa.list_(pa.int64()))),
                 ("error", pa.struct([("code", pa.string()), ("message", pa.string())])),
                 ("reference", pa.string()),
             ]
