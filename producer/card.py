@@ -15,6 +15,7 @@ from typing import Any
 from jobs.allowed_sources import is_url, without_secrets
 from jobs.parameters import Parameters
 from jobs.store.jobs import JobRecord
+from producer.card_scores import Scores
 
 TAG = "gistmill"
 """By which a repository is known to hold such a dataset and nothing else."""
@@ -39,16 +40,8 @@ class Facts:
     columns: Sequence[str]
     summary_column: str
     split: str
-    scores: "Scores | None" = None
+    scores: Scores | None = None
     origin: Origin = Origin()
-
-
-@dataclass(frozen=True)
-class Scores:
-    """ROUGE as it is printed: F1, times 100, by metric, by whose summaries they are."""
-
-    documents: int
-    of: Mapping[str, Mapping[str, float]]
 
 
 def card(job: JobRecord, facts: Facts) -> str:
@@ -102,7 +95,7 @@ def _text(job: JobRecord, facts: Facts) -> str:
             f"# Summaries of {_source_name(job.source)}",
             "",
             f"Made with gistmill {version('gistmill')}: the documents of the source with a summary "
-            f"of each by `{_model_name(job.model)}`, in the column `{facts.summary_column}`. "
+            f"of each by `{model_name(job.model)}`, in the column `{facts.summary_column}`. "
             "Summaries are what a model wrote, unread by anybody: they may be wrong.",
             "",
             *_table(_statements(job, facts)),
@@ -124,7 +117,7 @@ def _text(job: JobRecord, facts: Facts) -> str:
 
 def _statements(job: JobRecord, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "source", _source(job.source)
-    yield "model", f"`{_model_name(job.model)}`"
+    yield "model", f"`{model_name(job.model)}`"
     if job.model_revision:
         yield "model revision", f"`{job.model_revision}`"
     yield "engine", job.engine or "not settled yet"
@@ -180,7 +173,7 @@ def _meaning(name: str, facts: Facts) -> str:
 def command_line(job: JobRecord) -> str:
     """What would submit such a job; of flags only those that were given."""
     requested = job.requested
-    words = ["gistmill", "submit", _source_word(job.source), "--model", _model_name(job.model)]
+    words = ["gistmill", "submit", _source_word(job.source), "--model", model_name(job.model)]
     given = {name: requested.get(name) for name in ("engine", "dtype", "prompt")}
     given = {name: value for name, value in given.items() if value not in (None, "auto")}
     columns = job.source.get("columns") or {}
@@ -240,7 +233,7 @@ def _source(source: Mapping[str, Any]) -> str:
     return ", ".join(said)
 
 
-def _model_name(model: str) -> str:
+def model_name(model: str) -> str:
     """Of a folder or a file its own name: where it lies is the machine's business."""
     return model if not PurePath(model).is_absolute() else PurePath(model).name
 

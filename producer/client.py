@@ -32,8 +32,6 @@ from jobs.store.control import Retried
 from jobs.store.summaries import Failures
 from jobs.windows import RunWindow
 from producer import as_dataset, copies, dispatch, listings, push, results, times
-from producer.card import Scores
-from producer.evaluate import rouge
 from producer.given import location_of, of_python
 from producer.listings import Listing
 from producer.push import Pushed
@@ -350,28 +348,8 @@ class Job:
         with client.database.transaction() as tx:
             job = jobs.get(tx, self.id)
         with self.listing(join=True, summary_column=summary_column) as listing:
-            return push.push(
-                job,
-                listing,
-                repository,
-                private=private,
-                folder=client.settings.home / "results",
-                scored=self._scored,
-            )
-
-    def _scored(self) -> Scores | None:
-        """None where no document has a reference."""
-        rows = results.rows(self._client.database, self.id)
-        pairs = [
-            (row["summary"], row["reference"])
-            for row in rows
-            if row["reference"] and row["summary"] is not None
-        ]
-        if not pairs:
-            return None
-        of = rouge(pairs)
-        ours = {"ROUGE-1": of.rouge1, "ROUGE-2": of.rouge2, "ROUGE-L": of.rougeL}
-        return Scores(len(pairs), {"these summaries": ours})
+            folder = client.settings.home / "results"
+            return push.push(job, listing, repository, private=private, folder=folder)
 
     def failures(self, samples: int = 3) -> list[Failures]:
         """Failed documents by error code, the most frequent first."""

@@ -8,7 +8,7 @@ commit; a repository that holds anything else is left alone.
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from jobs import hub
 from jobs.errors import NotAllowed, NotFound, UsageError
 from jobs.store.jobs import JobRecord
 from producer import card, formats
-from producer.card import Facts, Origin, Scores
+from producer.card import Facts, Origin
+from producer.card_scores import Sample
 from producer.listings import Listing
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def push(
     *,
     private: bool,
     folder: Path,
-    scored: Callable[[], Scores | None],
 ) -> Pushed:
     """Make `repository` hold the rows of `listing`, a join, and a card of them.
 
@@ -79,14 +79,15 @@ def push(
     split = _split(job.source)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".push.") as scratch:
-        written = _write(listing, Path(scratch), split)
+        sample = Sample(job.source, column, job.total or 0)
+        written = _write(listing, Path(scratch), split, sample)
         facts = Facts(
             rows=written.rows,
             failed=written.failed,
             columns=listing.schema().names,
             summary_column=column,
             split=split,
-            scores=scored(),
+            scores=sample.scores(card.model_name(job.model)),
             origin=_origin(api, job.source),
         )
         added = [CommitOperationAdd(f"data/{part.name}", part) for part in written.parts]
@@ -106,7 +107,7 @@ class _Written:
     failed: int
 
 
-def _write(listing: Listing, folder: Path, split: str) -> _Written:
+def _write(listing: Listing, folder: Path, split: str, sample: Sample) -> _Written:
     """Files of about `_PART_BYTES` at most, one at least."""
     from pyarrow.parquet import ParquetWriter
 
@@ -121,7 +122,9 @@ def _write(listing: Listing, folder: Path, split: str) -> _Written:
         with parts[-1].open("wb") as out, ParquetWriter(out, schema, compression="zstd") as file:
             while group and out.tell() < _PART_BYTES:
                 file.write_table(listing.table(group))
-                counted.update(row[error] is not None for row in group)
+                for row in group:
+                    counted[row[error] is not None] += 1
+                    sample.add(row)
                 group = next(groups, None)
     return _Written(parts, counted.total(), counted[True])
 

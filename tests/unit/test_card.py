@@ -10,7 +10,9 @@ import yaml
 from jobs.job import Batching
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord
-from producer.card import Facts, Origin, Scores, card, command_line
+from producer import card_scores
+from producer.card import Facts, Origin, card, command_line
+from producer.card_scores import Sample, Scores
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB = {
@@ -130,3 +132,17 @@ def test_a_job_under_way() -> None:
     assert "| not in it | 11,000, which were not done when it was made |" in written
     assert "gistmill submit - --model" in written
     assert yaml.safe_load(written.split("---\n")[1])["size_categories"] == ["n<1K"]
+
+
+def test_scores_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_scores, "_MOST", 10)
+    sample = Sample(HUB, "generated_summary", 20)
+    for n in range(20):
+        row = {"document": "One two. Three.", "summary": "One two." if n < 18 else " "}
+        sample.add({**row, "generated_summary": None if n < 2 else "Three two."})
+    scores = sample.scores("ours")
+    assert scores
+    assert scores.documents == 8
+    assert scores.of["ours"]["ROUGE-1"] == pytest.approx(50)
+    assert scores.of["lead-3 (the first sentences)"]["ROUGE-1"] == pytest.approx(80)
+    assert Sample({"kind": "inline"}, "summary", 1).scores("ours") is None
