@@ -39,6 +39,8 @@ class Pushed:
     repository: str
     url: str
     commit: str
+    new: bool
+    """Whether this push made the commit; False where it held the same already."""
     rows: int
     summary_column: str
 
@@ -94,7 +96,7 @@ def push(
         added.append(CommitOperationAdd("README.md", card.card(job, facts).encode()))
         made = _commit(api, target, added, f"{written.rows:,} rows")
     url = f"{api.endpoint}/datasets/{target.name}"
-    return Pushed(target.name, url, made, written.rows, column)
+    return Pushed(target.name, url, made, made != target.commit, written.rows, column)
 
 
 # --- files

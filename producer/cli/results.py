@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ def command(
 ) -> int:
     """Print JOB's rows in order, failed documents included; of a running job, what is stored.
 
-    With --join, --to or --push-to-hub: give the source back, each document beside its summary.
+    With --join, or to the hub: the source's own rows, with two columns more.
     """
     if repository:
         if place or form:
@@ -104,13 +105,16 @@ def _push(job: str, repository: str, private: bool, summary_column: str | None) 
 
     if not output.interactive():
         disable_progress_bars()
+    # It warns of a push that changes nothing, of which we tell ourselves.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with output.client() as client:
         found = client.job(job)
         status = found.status()
         pushed = found.push_to_hub(repository, private=private, summary_column=summary_column)
         _tell_the_column(pushed.summary_column, summary_column)
         click.echo(pushed.url)
-        output.hint(f"{output.counted(pushed.rows, 'row')} at commit {pushed.commit}")
+        same = "" if pushed.new else ", as it was"
+        output.hint(f"{output.counted(pushed.rows, 'row')} at commit {pushed.commit}{same}")
         _tell_what_is_missing(status, pushed.rows)
     return 0
 

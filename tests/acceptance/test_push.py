@@ -127,6 +127,7 @@ def test_pushed_and_read_again(here: Hub, job_id: str) -> None:
     assert "ROUGE of 2 summaries" in card
     assert "| lead-3 (the first sentences) | " in card
     assert str(here.mill.settings.home) not in card
+    assert here.run(*words)[1].endswith(f"{here.commit('me/papers')}, as it was\n")
     assert not [*(here.mill.settings.home / "results").iterdir()]
 
 
