@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _ROWS = 1000
 """Rows that are held at once, and of a record batch."""
+_OF_NO_ROW = ("replace_schema_metadata",)
+"""What `datasets` does to a table that changes nothing in its rows."""
 _UNFINISHED = ".new-"
 _POLL = 0.05
 
@@ -87,8 +89,10 @@ def _is_file(block: Any, table: Any) -> bool:
     """Whether a block of a table is a whole file, as it is."""
     import datasets
 
-    mapped = isinstance(block, datasets.table.MemoryMappedTable)
-    return mapped and not block.replays and block.schema.equals(table.schema)
+    if not isinstance(block, datasets.table.MemoryMappedTable):
+        return False
+    as_it_is = all(name in _OF_NO_ROW for name, *_ in block.replays)
+    return as_it_is and block.schema.equals(table.schema)
 
 
 def as_files(dataset: Any, folder: Path) -> Path:

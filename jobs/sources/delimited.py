@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from jobs import columns
 from jobs.columns import Schema
 from jobs.documents import Record
 from jobs.sources import csv_records
@@ -27,8 +28,6 @@ _TABBED = (".tsv", ".tab")
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
-_SAMPLE = 100
-"""Records from which the separator and the columns' types are told."""
 _HEAD = 1 << 20
 """Bytes at most from which the separator is told."""
 
@@ -45,15 +44,19 @@ class _Header(NamedTuple):
 def describe(opened: Opened) -> Described:
     header = _header(opened)
     opened.file.seek(header.end)
-    records = islice(_records(opened.file, header), _SAMPLE)
-    read = [csv_records.record(raw, header.names, header.delimiter).value for raw in records]
-    types = {name: _type([each[name] for each in read if each]) for name in header.names}
+    raws = _records(opened.file, header)
+    read = (csv_records.record(raw, header.names, header.delimiter) for raw in raws)
+    good = [record.value for record in columns.sample(read) if record.error is None]
+    types = {name: _type([each[name] for each in good]) for name in header.names}
     return Described(Schema(types))
 
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file between records, in one pass."""
     header = _header(opened)
+    text = opened.source["columns"]["text"]
+    if header.names and text not in header.names:
+        raise Unreadable(f"it has no column {text!r}, as the first file has")
     opened.file.seek(header.end)
     begin = end = header.end
     first, documents, size = header.line, 0, 0
@@ -82,7 +85,7 @@ def read(
     opened: Opened,
     position: dict[str, Any],
     documents: int,
-    columns: Sequence[str] | None,  # noqa: ARG001 - a record is read whole
+    wanted: Sequence[str] | None,  # noqa: ARG001 - a record is read whole
 ) -> list[Record]:
     """Raises JobError where the file does not hold so many there."""
     header = opened.cursor or _header(opened, position["delimiter"])
@@ -145,7 +148,7 @@ def _fit(head: bytes, delimiter: str) -> tuple[float, int]:
     """How well it separates: in how many records it finds as many fields as in the header, and
     how many they are."""
     whole = (raw for raw in _whole(head, delimiter) if not raw.blank)
-    rows = (csv_records.fields(raw, delimiter) for raw in islice(whole, _SAMPLE))
+    rows = (csv_records.fields(raw, delimiter) for raw in islice(whole, columns.SAMPLE))
     found = [len(row) for row in rows if isinstance(row, list)]
     if not found or found[0] < 2:  # it separates nothing
         return 0, 0

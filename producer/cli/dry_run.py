@@ -37,11 +37,11 @@ def show(job: JobStatusView) -> None:
 
 
 def _columns(source: dict[str, Any]) -> str:
-    guessed = source.get("guessed", [])
+    columns, guessed = source["columns"], source.get("guessed", [])
     return ", ".join(
-        f"{name} {column!r}{' (guessed)' if name in guessed else ''}"
-        for name, column in source["columns"].items()
-        if column is not None
+        f"{name} {columns[name]!r}{' (guessed)' if name in guessed else ''}"
+        for name in ("text", "id", "reference")
+        if columns[name] is not None
     )
 
 

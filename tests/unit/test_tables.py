@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.csv
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,7 +201,7 @@ def test_arrow_reads_only_the_columns_that_are_wanted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "says"),
-    [(b"", "it is empty"), (b"nonsense" * 99, "not Arrow, or damaged"), (b"ARROW1", "not Arrow")],
+    [(b"", "it is empty"), (b"nonsense" * 99, "damaged, or not"), (b"ARROW1", "damaged")],
 )
 def test_what_is_no_arrow(tmp_path: Path, data: bytes, says: str) -> None:
     path = tmp_path / "in.arrow"
@@ -289,3 +290,21 @@ def test_a_folder_of_several_kinds(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="several kinds: arrow, csv; choose one with --format"):
         documents(tmp_path, 50)
     assert len(documents(tmp_path, 50, format="csv")) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ["{}.csv", "{}.arrow"])
+def test_several_files_of_which_one_has_no_text(tmp_path: Path, name: str) -> None:
+    """Their columns may differ in order and number, but for the text."""
+    tables = [{"text": ["One."], "n": [1]}, {"id": ["b"], "text": ["Two."]}, {"body": ["Three."]}]
+    for number, table in enumerate(tables):
+        path = tmp_path / name.format(number)
+        made = pa.table(table)
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(made, path)
+        else:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, made.schema) as out:
+                out.write_table(made)
+    with pytest.raises(UsageError, match=r"2\.\w+: it has no column 'text', as the first file"):
+        documents(tmp_path, 5)
+    path.unlink()
+    assert [document.text for document in documents(tmp_path, 5)] == ["One.", "Two."]
