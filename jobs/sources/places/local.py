@@ -46,6 +46,8 @@ def find(location: str, asked: Asked, allowed: Allowed) -> Located:
         facts = {"split": asked.split} if asked.split else {}
         found = _files([str(each) for each in saved_files])
         return Located(found, pattern=str(path), kind="arrow", facts=facts)
+    if asked.split is not None:
+        raise UsageError(f"{path}: --split is for datasets; this is none that save_to_disk wrote")
     if path.is_dir():
         return Located(_within(path), pattern=str(path))
     return Located([{KEY: str(path)}])
