@@ -18,7 +18,6 @@ _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
     epilog="""\b
 Examples:
   gistmill models show facebook/bart-large-cnn
-  gistmill models show smollm2-135m
   gistmill models show lead-3 --json
 """
 )
