@@ -88,7 +88,7 @@ def _memory(estimate: Estimate, dtypes: tuple[str, ...]) -> Iterator[str]:
     yield f"weights of {', '.join(sizes)};"
     yield f"a worker on a CPU takes about {_size(estimate.worker)} to load it,"
     batch = f"up to {_size(estimate.batch)}" if estimate.batch else "more"
-    yield f"and {batch} for the keys and values of a full batch (estimates)"
+    yield f"and {batch} for keys and values of a full batch (estimates)"
 
 
 def _size(count: int) -> str:

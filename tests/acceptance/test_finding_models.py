@@ -1,7 +1,6 @@
 """`gistmill models search` and `related` before a hub on loopback, with the hub's own client."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,7 +190,7 @@ def test_a_hub_that_gives_nothing(environment: dict[str, str], url: str) -> None
 
 def test_flags_have_defaults_in_files(environment: dict[str, str], tmp_path: Path) -> None:
     """Of commands of two words, too: flags over the environment over the file."""
-    here = {**environment, "PYTHONPATH": os.getcwd()}
+    here = {**environment, "PYTHONPATH": str(Path.cwd())}
     settings = tmp_path / "gistmill.toml"
     settings.write_text('[models.search]\nlimit = 3\nquiet = true\ntask = "summarization"\n')
     here["GISTMILL_MODELS_SEARCH_LIMIT"] = "2"
