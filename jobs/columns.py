@@ -147,6 +147,8 @@ def _text(schema: Schema, asked: Asked, where: str) -> str:
     others = [name for lower, name in names.items() if lower not in (*_IDS, *_REFERENCES)]
     if len(others) == 1:
         return others[0]
+    if found := _first(schema, _TEXTS, taken, lambda kind: kind == _UNKNOWN):
+        return found
     why = "no column is known to hold the text" if names else "no column holds strings"
     raise UsageError(f"{where}: {why}; it has {listed(schema)}; choose one with --text-column")
 
@@ -161,7 +163,7 @@ def _check_text(schema: Schema, name: str, where: str) -> None:
         raise UsageError(f"{where}: a job needs a text column; it has {listed(schema)}")
     _check_there(schema, "--text-column", name, where, needed=bool(schema.types))
     found = schema.types.get(name, "string")
-    if not is_text(found):
+    if not is_text(found) and found != _UNKNOWN:
         raise UsageError(
             f"{where}: column {name!r} is {found}, not a text; it has {listed(schema)}; "
             "choose another with --text-column"

@@ -24,6 +24,8 @@ def show(job: JobStatusView) -> None:
     click.echo(f"{documents} in {shards}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
     click.echo(output.engine(job))
+    if "columns" in job.source:
+        click.echo(f"columns: {_columns(job.source)}")
     click.echo("\nparameters, and who decided them:")
     for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]
@@ -32,6 +34,15 @@ def show(job: JobStatusView) -> None:
         click.echo("\nthe first document as the model reads it:")
         click.echo(_indented(report["prompt"]))
     _show_sample(report["sample"])
+
+
+def _columns(source: dict[str, Any]) -> str:
+    guessed = source.get("guessed", [])
+    return ", ".join(
+        f"{name} {column!r}{' (guessed)' if name in guessed else ''}"
+        for name, column in source["columns"].items()
+        if column is not None
+    )
 
 
 def _show_sample(sample: dict[str, Any]) -> None:

@@ -119,6 +119,12 @@ def test_records_have_columns_too() -> None:
         choose(columns, Asked(text="gold"), "-")
 
 
+def test_a_column_of_nothing_yet_is_the_text_by_its_name() -> None:
+    columns = of_records([{"text": None, "id": 1}])
+    assert choose(columns, Asked(), "-").columns == Columns("text", "id")
+    assert choose(columns, Asked(text="text"), "-").columns.text == "text"
+
+
 def test_without_any_column_the_documents_say_what_is_wrong() -> None:
     assert choose(of_records([]), Asked(), "-").columns == Columns("text")
     assert choose(of_records([]), Asked(text="body", id="key"), "-").columns == Columns(

@@ -65,6 +65,11 @@ def config(repository: Repository, name: str | None) -> Config:
 
 def split(config: Config, name: str) -> list[File]:
     """Raises UsageError that lists the splits."""
+    if (part := converted.part(name)) in config.splits:
+        raise UsageError(
+            f"{config.repository.dataset}: the hub has converted the first part of {name} only; "
+            f"--split {part} takes that"
+        )
     if name not in config.splits:
         raise unknown(config.repository.dataset, "split", name, config.splits)
     return config.splits[name]

@@ -14,6 +14,11 @@ REVISION = "refs/convert/parquet"
 _FILE = re.compile(r"(?P<config>[^/]+)/(?P<split>[^/]+)/\d{4,}\.parquet")
 
 
+def part(split: str) -> str:
+    """What the hub calls the first part of a split that is too large for it."""
+    return f"partial-{split}"
+
+
 def conversion(repository: Repository, reason: str) -> Repository:
     """Raises NotFound where there is none, and for a revision that was not converted."""
     from huggingface_hub import HfApi
@@ -33,7 +38,7 @@ def conversion(repository: Repository, reason: str) -> Repository:
 
 
 def config(repository: Repository, name: str | None) -> tuple[str, dict[str, list[File]]]:
-    """`CONFIG/SPLIT/0000.parquet` and so on; `partial-SPLIT` where it is the first part only."""
+    """`CONFIG/SPLIT/0000.parquet` and so on."""
     found: dict[str, dict[str, list[File]]] = {}
     for file in everything(repository):
         if parts := _FILE.fullmatch(file.path):

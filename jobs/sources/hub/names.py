@@ -41,12 +41,22 @@ class Named:
         return f"hf://datasets/{self.dataset}/{self.path}".rstrip("/")
 
 
+def is_url_of_hub(location: str) -> bool:
+    return location.startswith(("hf://", *_ON_THE_WEB))
+
+
+def is_id(text: str) -> bool:
+    """Whether it is written as ORG/NAME, or ORG/NAME@REVISION."""
+    found = _ID.fullmatch(text)
+    return found is not None and "/" in found["id"] and not _is_data(found["id"])
+
+
 def named(location: str, allowed: Allowed) -> Named | None:
     """None where it is a path, or the URL of something else.
 
     Raises UsageError for a URL of the hub that names no dataset.
     """
-    if location.startswith(("hf://", *_ON_THE_WEB)):
+    if is_url_of_hub(location):
         return _of_url(location)
     found = _ID.fullmatch(location)
     if found is None or is_url(location) or _is_data(found["id"]) or _is_here(location, allowed):
