@@ -25,7 +25,8 @@ __all__ = ["Client", "Job", "main", "submit"]
 
 _EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "submit"), "producer.client")
 
-# By section: name, where it is, and what --help says of it in 26 characters.
+# By section: name, where it is (of a group, see below), and what --help says of it in 26
+# characters.
 _SECTIONS = {
     "Work": {
         "submit": ("producer.cli.submit:command", "submit documents"),
@@ -36,8 +37,6 @@ _SECTIONS = {
         "results": ("producer.cli.results:command", "print or save summaries"),
         "failures": ("producer.cli.failures:command", "why documents failed"),
         "text": ("worker.text:command", "summarize one text here"),
-    },
-    "Find": {
         "models": ("", "search, show, related"),
         "datasets": ("", "search, show"),
     },

@@ -5,12 +5,13 @@ that are in use for a text, then the only column that can be one. A text is a co
 a list of them is none. Pure: knows columns and their types, and never sees a source.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
-from jobs.documents import Columns
+from jobs.documents import Columns, Record
 from jobs.errors import UsageError
 
 _PAIRS = (
@@ -53,6 +54,10 @@ _STRINGS = {"string", "large_string", "string_view"}
 _UNKNOWN = "null"
 """The type of a column of which nothing else was seen."""
 _JSON_TYPES = {str: "string", bool: "bool", int: "int64", float: "float64", list: "list"}
+SAMPLE = 100
+"""Records from which columns and their types are told, where nothing else tells them."""
+_AT_MOST_LOOKED_AT = 1000
+"""Those that can not be read among them."""
 _AT_MOST = 30
 """Columns that a message lists."""
 
@@ -73,6 +78,8 @@ class Schema:
     types: Mapping[str, str]
     complete: bool = True
     """Whether it has no others: those of JSON lines are known from the first lines alone."""
+    unreadable: str | None = None
+    """Why no column is known, where there are lines and none of the first can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,26 @@ class Chosen:
 
     columns: Columns
     guessed: tuple[str, ...]
+
+
+def sample(records: Iterator[Record]) -> list[Record]:
+    """The first of them, until enough can be read; takes no others."""
+    taken: list[Record] = []
+    readable = 0
+    for record in islice(records, _AT_MOST_LOOKED_AT):
+        taken.append(record)
+        readable += record.error is None
+        if readable == SAMPLE:
+            break
+    return taken
+
+
+def of_lines(records: Sequence[Record]) -> Schema:
+    """The columns of lines of JSON, as `of_records` has them."""
+    errors = [record.error[1] for record in records if record.error]
+    schema = of_records(record.value for record in records)
+    unreadable = errors[0] if errors and len(errors) == len(records) else None
+    return replace(schema, unreadable=unreadable)
 
 
 def of_records(records: Iterable[Mapping[str, Any]]) -> Schema:
@@ -134,6 +161,8 @@ def listed(schema: Schema) -> str:
 
 
 def _text(schema: Schema, asked: Asked, where: str) -> str:
+    if schema.unreadable:
+        raise UsageError(f"{where}: none of its first lines can be read: {schema.unreadable}")
     if not schema.types:
         return "text"
     taken = [asked.id, asked.reference]

@@ -9,20 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from jobs import columns
 from jobs.allowed_sources import is_url
 from jobs.columns import Asked, Chosen
 from jobs.documents import Columns, Document, Record, from_record, from_text, record_of_line
-from jobs.errors import UsageError
 from jobs.sources.hub.names import is_id
 from producer.submit import from_python, many
-
-T = TypeVar("T")
-
-_SAMPLE = 100
-"""Documents from which columns are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,9 @@ def location_of(given: object, *, of_dataset: bool) -> str | None:
 def of_python(given: object, asked: Asked) -> Given:
     """Strings and mappings. Raises UsageError for anything else, when it is read, and where no
     column of the mappings can be told to be the text."""
-    first, items = _peek(many(given))
+    remaining = iter(many(given))
+    first = list(islice(remaining, columns.SAMPLE))
+    items = chain(first, remaining)
     mappings = [item for item in first if isinstance(item, Mapping)]
     if not mappings:
         # They may come yet: then what was asked for is all that is known of them.
@@ -62,15 +58,11 @@ def of_python(given: object, asked: Asked) -> Given:
 def of_json_lines(stream: BinaryIO, asked: Asked) -> Given:
     """Raises UsageError where no column can be told to be the text."""
     filled = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
-    first, records = _peek(record_of_line(line, f"line {number}") for number, line in filled)
-    if first and all(record.error for record in first):
-        raise UsageError(
-            "standard input: none of its first lines is a JSON object; write --lines where it is "
-            "plain text, a document a line"
-        )
-    schema = columns.of_records(record.value for record in first)
-    chosen = columns.choose(schema, asked, "standard input")
-    return Given(_of_records(records, chosen.columns), chosen)
+    remaining = (record_of_line(line, f"line {number}") for number, line in filled)
+    first = columns.sample(remaining)
+    where = "standard input (--lines is for plain text)"
+    chosen = columns.choose(columns.of_lines(first), asked, where)
+    return Given(_of_records(chain(first, remaining), chosen.columns), chosen)
 
 
 def of_plain_lines(stream: BinaryIO) -> Given:
@@ -88,10 +80,3 @@ def _of_plain_lines(stream: BinaryIO) -> Iterator[Document]:
 def _of_records(records: Iterable[Record], wanted: Columns) -> Iterator[Document]:
     for index, record in enumerate(records):
         yield from_record(index, record, wanted)
-
-
-def _peek(items: Iterable[T]) -> tuple[list[T], Iterator[T]]:
-    """The first of them, and all."""
-    remaining = iter(items)
-    first = list(islice(remaining, _SAMPLE))
-    return first, chain(first, remaining)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests import hub
 
@@ -70,4 +71,6 @@ def _read(case: Case) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump([_answer(case) for case in json.load(sys.stdin)], sys.stdout)
+    # The hub's clients bear for long with one that does not answer.
+    with patch("time.sleep"):
+        json.dump([_answer(case) for case in json.load(sys.stdin)], sys.stdout)

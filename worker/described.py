@@ -80,6 +80,8 @@ def describe(name: str, home: Path) -> Description:
         resolved = models.resolve(name, home)
         effective = models.settle(resolved, Parameters(), None)
     except JobError as error:
+        if error.code == "model_unknown" and on_hub is None:
+            raise NotFound(error.message) from error
         return Description(name, on_hub, _counted_by_hub(on_hub), None, error.message)
     weights = _counted(resolved) or _counted_by_hub(on_hub)
     return Description(name, on_hub, weights, _runs(resolved, effective, weights), None)

@@ -18,7 +18,6 @@ _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
     epilog="""\b
 Examples:
   gistmill models show facebook/bart-large-cnn
-  gistmill models show smollm2-135m
   gistmill models show lead-3 --json
 """
 )
@@ -63,7 +62,7 @@ def _lines(found: Description) -> Iterator[tuple[str, str]]:
 
 def _what_it_is(found: Description) -> Iterator[tuple[str, str]]:
     model_type = found.runs.model_type if found.runs else found.on_hub and found.on_hub.model_type
-    kind = found.runs.kind if found.runs else "model"
+    kind = found.runs.kind if found.runs else "unknown"
     task = f", for {found.on_hub.task}" if found.on_hub and found.on_hub.task else ""
     if kind == "lead":
         yield "kind", "the first sentences of a document"
@@ -81,15 +80,15 @@ def _how_it_runs(runs: Runs, weights: Weights | None) -> Iterator[tuple[str, str
     why = f" ({runs.fallback})" if runs.fallback else ""
     yield "engines", f"{', '.join(runs.engines)}{why}"
     if runs.memory:
-        yield "memory", _memory(runs.memory, runs.dtypes)
-        if runs.memory.batch:
-            batch = f"{_size(runs.memory.batch)} for the keys and values of a full batch"
-            yield "", f"and {batch}: estimates"
+        yield from zip(("memory", "", ""), _memory(runs.memory, runs.dtypes), strict=False)
 
 
-def _memory(estimate: Estimate, dtypes: tuple[str, ...]) -> str:
+def _memory(estimate: Estimate, dtypes: tuple[str, ...]) -> Iterator[str]:
     sizes = [f"{_size(estimate.weights[dtype])} in {dtype}" for dtype in dtypes]
-    return f"about {', '.join(sizes)}"
+    yield f"weights of {', '.join(sizes)};"
+    yield f"a worker on a CPU takes about {_size(estimate.worker)} to load it,"
+    batch = f"up to {_size(estimate.batch)}" if estimate.batch else "more"
+    yield f"and {batch} for keys and values of a full batch (estimates)"
 
 
 def _size(count: int) -> str:

@@ -14,10 +14,11 @@ where it is another. Whether a file may be read is checked when it is submitted 
 each read: a row may have come another way.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from jobs import columns
@@ -31,7 +32,7 @@ from jobs.sources.asked import Asked
 from jobs.sources.cuts import Cuts
 from jobs.sources.files import Files
 from jobs.sources.kinds import ManyInAFile
-from jobs.sources.located import File
+from jobs.sources.located import File, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,8 +46,7 @@ class Found:
     """To be stored with the job."""
     files: Iterator[File]
     """All of them with their stamps, in order; they are opened one after the other."""
-    rows: tuple[int, int | None]
-    """Of all documents in the files: the first, and where to stop."""
+    rows: Rows
 
 
 def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
@@ -68,7 +68,14 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
     source |= described.facts | first
     source |= {"columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
     rest = (_stamped(file, source, allowed) for file in found[1:])
-    return Found(source, chain([first], rest), located.rows)
+    rows = located.rows(partial(_count, source, allowed))
+    return Found(source, chain([first], rest), rows)
+
+
+def _count(source: dict[str, Any], allowed: Allowed, several: Sequence[File]) -> int:
+    found = Found(source, iter(several), (0, None))
+    [*shards] = plan(found, repeat(sys.maxsize), allowed)
+    return shards[-1].stop if shards else 0
 
 
 def plan(found: Found, sizes: Iterator[int], allowed: Allowed) -> Iterator[NewShard]:
@@ -118,8 +125,8 @@ class Sources:
         if source["kind"] != inline.KIND:
             if kinds.one_in_a_file(source["kind"]) is None:
                 _many(source["kind"])
-            with self._files.opened(source, {}):
-                pass
+            with self._files.opened(source, {}) as opened:
+                opened.file.read(1)  # some places fetch a file when it is read
 
     def read(self, extent: Extent) -> list[Document]:
         """Its documents in order of index, unusable ones among them.
@@ -181,5 +188,7 @@ def _names(wanted: Columns) -> list[str]:
 
 
 def _stamped(file: File, source: dict[str, Any], allowed: Allowed) -> File:
+    if "size" in file:
+        return file
     with files.submitted(file, source, allowed) as opened:
         return opened.stamped

@@ -34,10 +34,10 @@ class Raw(NamedTuple):
     data: bytes
     lines: int
 
-    @property
-    def blank(self) -> bool:
-        """A line without anything on it, which is no record."""
-        return self.lines == 1 and self.data in (b"\n", b"\r\n", b"\r")
+
+def is_blank(data: bytes) -> bool:
+    """Whether it is a line without anything on it, which is no record."""
+    return data in (b"\n", b"\r\n", b"\r")
 
 
 def split(lines: Iterable[bytes], delimiter: str, first: int = 1) -> Iterator[Raw]:
@@ -46,7 +46,7 @@ def split(lines: Iterable[bytes], delimiter: str, first: int = 1) -> Iterator[Ra
     remaining = iter(lines)
     number, separator = first, delimiter.encode()
     for line in remaining:
-        if b'"' not in line:
+        if b'"' not in line or _open_after(line, separator, opened=False) is False:
             yield Raw(number, line, 1)
             number += 1
             continue

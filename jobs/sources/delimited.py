@@ -13,10 +13,11 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from jobs import columns
 from jobs.columns import Schema
 from jobs.documents import Record
 from jobs.sources import csv_records
-from jobs.sources.csv_records import Raw, TooLong
+from jobs.sources.csv_records import Raw, TooLong, is_blank
 from jobs.sources.cuts import Cuts
 from jobs.sources.opened import Described, Opened, Unreadable, changed
 
@@ -27,10 +28,12 @@ _TABBED = (".tsv", ".tab")
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
-_SAMPLE = 100
-"""Records from which the separator and the columns' types are told."""
 _HEAD = 1 << 20
 """Bytes at most from which the separator is told."""
+
+
+_LINE_END = 2
+"""Bytes at most."""
 
 
 class _Header(NamedTuple):
@@ -45,9 +48,10 @@ class _Header(NamedTuple):
 def describe(opened: Opened) -> Described:
     header = _header(opened)
     opened.file.seek(header.end)
-    records = islice(_records(opened.file, header), _SAMPLE)
-    read = [csv_records.record(raw, header.names, header.delimiter).value for raw in records]
-    types = {name: _type([each[name] for each in read if each]) for name in header.names}
+    raws = _records(opened.file, header)
+    read = (csv_records.record(raw, header.names, header.delimiter) for raw in raws)
+    good = [record.value for record in columns.sample(read) if record.error is None]
+    types = {name: _type([each[name] for each in good]) for name in header.names}
     return Described(Schema(types))
 
 
@@ -64,19 +68,19 @@ def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     def position() -> dict[str, Any]:
         return {"begin": begin, "end": end, "line": first, "delimiter": header.delimiter}
 
-    for raw in _split(opened.file, header):
-        end += len(raw.data)
-        after = raw.line + raw.lines
+    for number, data, lines in _split(opened.file, header):
+        end += len(data)
+        blank = len(data) <= _LINE_END and is_blank(data)
         if not documents:
-            if raw.blank or cuts.skip(1):
-                begin, first = end, after
+            if blank or cuts.skip(1):
+                begin, first = end, number + lines
                 continue
             if not (size := cuts.size()):
                 return
-        documents += not raw.blank
+        documents += not blank
         if documents == size:
             yield documents, position()
-            begin, first, documents = end, after, 0
+            begin, first, documents = end, number + lines, 0
     if documents:
         yield documents, position()
 
@@ -85,7 +89,7 @@ def read(
     opened: Opened,
     position: dict[str, Any],
     documents: int,
-    columns: Sequence[str] | None,  # noqa: ARG001 - a record is read whole
+    wanted: Sequence[str] | None,  # noqa: ARG001 - a record is read whole
 ) -> list[Record]:
     """Raises JobError where the file does not hold so many there."""
     header = opened.cursor or _header(opened, position["delimiter"])
@@ -109,7 +113,7 @@ def _header(opened: Opened, delimiter: str | None = None) -> _Header:
     end, line = start, 1
     for raw in _whole(head[start:], delimiter):
         end, line = end + len(raw.data), raw.line + raw.lines
-        if not raw.blank:
+        if not is_blank(raw.data):
             return _Header(_names(raw, delimiter), delimiter, end, line)
     return _Header([], delimiter, end, line)
 
@@ -147,8 +151,8 @@ def _delimiter(name: str, head: bytes) -> str:
 def _fit(head: bytes, delimiter: str) -> tuple[float, int]:
     """How well it separates: in how many records it finds as many fields as in the header, and
     how many they are."""
-    whole = (raw for raw in _whole(head, delimiter) if not raw.blank)
-    rows = (csv_records.fields(raw, delimiter) for raw in islice(whole, _SAMPLE))
+    whole = (raw for raw in _whole(head, delimiter) if not is_blank(raw.data))
+    rows = (csv_records.fields(raw, delimiter) for raw in islice(whole, columns.SAMPLE))
     found = [len(row) for row in rows if isinstance(row, list)]
     if not found or found[0] < 2:  # it separates nothing
         return 0, 0
@@ -164,7 +168,7 @@ def _split(file: BinaryIO, header: _Header, line: int | None = None) -> Iterator
 
 
 def _records(file: BinaryIO, header: _Header, line: int | None = None) -> Iterator[Raw]:
-    return (raw for raw in _split(file, header, line) if not raw.blank)
+    return (raw for raw in _split(file, header, line) if not is_blank(raw.data))
 
 
 def _type(values: Sequence[str]) -> str:

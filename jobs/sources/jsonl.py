@@ -5,29 +5,22 @@ from 1.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any, BinaryIO
 
 from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import Described, Opened, Unreadable, changed
+from jobs.sources.opened import Described, Opened, changed
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
-
-# Lines from which the columns are told.
-_SAMPLE = 100
 
 
 def describe(opened: Opened) -> Described:
     opened.file.seek(0)
     filled = (line for line in opened.file if line.strip())
-    records = [record_of_line(line) for line in islice(filled, _SAMPLE)]
-    if records and all(record.error for record in records):
-        _, why = records[0].error or ("", "")
-        raise Unreadable(f"none of its first lines can be read as JSON lines: {why}")
-    return Described(columns.of_records(record.value for record in records))
+    records = (record_of_line(line) for line in filled)
+    return Described(columns.of_lines(columns.sample(records)))
 
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:

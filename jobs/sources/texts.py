@@ -70,7 +70,9 @@ def _position(files: list[File]) -> dict[str, Any]:
 
 
 def _record(opened: Opened, name: str) -> Record:
-    below = name.removeprefix(_base(name, opened.source.get("pattern")))
+    pattern = opened.source.get("pattern")
+    name = _path(name)
+    below = name.removeprefix(_base(name, pattern and _path(pattern)))
     try:
         text = opened.file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -87,6 +89,12 @@ def _base(name: str, pattern: str | None) -> str:
         return folder  # whatever is in its name
     parts = takewhile(lambda part: not has_magic(part), pattern.rstrip("/").split("/"))
     return "/".join(parts) + "/"
+
+
+def _path(name: str) -> str:
+    """A URL without its scheme: one may write more slashes behind it than another."""
+    _, scheme, path = name.partition("://")
+    return path.lstrip("/") if scheme else name
 
 
 def _folder(name: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from producer.cli import found, output
-from producer.hub.models import SORTS
 
 if TYPE_CHECKING:
     from producer.hub.contents import Config, Contents
@@ -23,12 +22,12 @@ Examples:
 """
 )
 @click.argument("words", nargs=-1)
-@click.option("--task", help="As the hub names it: summarization.")
+@click.option("--task", help="As in summarization.")
 @click.option("--size", metavar="ROWS", help="About so many, as 50K, or one of <1K, 1K-10K, …")
 @click.option("--language", help="As in en.")
 @click.option("--license", "licence", help="As in cc-by-4.0.")
 @click.option("--author", help="A user or an organization.")
-@click.option("--sort", type=click.Choice(list(SORTS)), default="downloads", show_default=True)
+@found.sorting
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the datasets as JSON.")

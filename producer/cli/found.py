@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from producer.hub.models import SORTS
+
 if TYPE_CHECKING:
     from jobs.hub_models import HubModel
     from producer.hub.datasets import HubDataset
+
+sorting = click.option(
+    "--sort",
+    type=click.Choice(list(SORTS)),
+    default="downloads",
+    show_default=True,
+    metavar="BY",
+    help=f"{', '.join(SORTS)}.",
+)
 
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _COUNT = re.compile(r"\d+(\.\d+)?[KMBT]?")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from producer.cli import found, output
-from producer.hub.models import SORTS
 
 if TYPE_CHECKING:
     from jobs.hub_models import HubModel
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  gistmill models search --task summarization --language en --max-parameters 1B
+  gistmill models search --task summarization --max-parameters 1B
   gistmill models search bart cnn --license apache-2.0 --sort likes
   gistmill models search distilbart -q
 """
 )
 @click.argument("words", nargs=-1)
-@click.option("--task", help="As the hub names it: summarization, text-generation.")
+@click.option("--task", help="As in summarization.")
 @click.option("--language", help="As in en.")
 @click.option("--license", "licence", help="As in apache-2.0.")
 @click.option("--author", help="A user or an organization.")
 @click.option("--min-parameters", type=found.Count(), metavar="N", help="As in 60M.")
 @click.option("--max-parameters", type=found.Count(), metavar="N", help="As in 1B.")
-@click.option("--sort", type=click.Choice(list(SORTS)), default="downloads", show_default=True)
+@found.sorting
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")

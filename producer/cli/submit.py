@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from jobs import options, settings
-from jobs.allowed_sources import Allowed, is_url, without_secrets
+from jobs import options
 from jobs.errors import UsageError
 from jobs.states import JobStatus
 from producer.cli import dry_run, output, watch
@@ -28,6 +27,7 @@ Examples:
   gistmill submit papers.jsonl --model lead-3
   gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
   gistmill submit papers.jsonl --model lead-3 --deadline 8h --dry-run
+  gistmill submit 's3://corpus/2026/*.parquet' --model lead-3
   gistmill submit EdinburghNLP/xsum --split test --model lead-3
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
@@ -60,15 +60,11 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Print the job's id and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
-    """Submit SOURCE: files, a dataset of the Hugging Face hub, or - for standard input."""
-    from jobs.sources.hub.names import is_url_of_hub
-
+    """Submit SOURCE: files, a URL, a dataset of the hub, or - for standard input."""
     request = _request(given)
     asked = _asked(given)
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
-    if is_url(source) and not is_url_of_hub(source):
-        _refuse_url(source)
     with output.client() as client:
         if source == "-":
             found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])
@@ -81,15 +77,6 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
             wait = output.interactive() and not (quiet or as_json)
         _announce(client, job, wait=wait, quiet=quiet, as_json=as_json)
         return watch.follow(client, job, quiet=quiet or as_json) if wait else 0
-
-
-def _refuse_url(url: str) -> NoReturn:
-    """Raises NotAllowed where it lies elsewhere than documents may, else UsageError."""
-    Allowed(settings.load().allowed_sources).check_url(url)
-    raise UsageError(
-        f"{without_secrets(url)}: documents at a URL can not be submitted yet; pipe them, with the "
-        "same flags: curl URL | gistmill submit - ..."
-    )
 
 
 def _request(given: dict[str, Any]) -> Request:

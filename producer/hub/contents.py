@@ -14,7 +14,7 @@ from jobs.columns import Asked, Chosen, Schema
 from jobs.errors import GistmillError, UsageError
 from jobs.hub import plain
 from jobs.sources.hub import configs, reading
-from jobs.sources.hub.repository import File, Repository, unknown
+from jobs.sources.hub.repository import File, Repository, resolve, unknown
 from producer.hub.datasets import HubDataset, told
 
 if TYPE_CHECKING:
@@ -65,10 +65,9 @@ def describe(dataset: str, config: str | None = None, revision: str | None = Non
     known = _told_by_card(card)
     if config is not None and len(known) > 1 and config not in known:
         raise unknown(dataset, "config", config, known)
-    at = Repository(info.id, revision, str(info.sha))
     looked_at = config or _default(card, list(known))
     try:
-        found = _completed(known, configs.config(at, looked_at))
+        found = _completed(known, configs.config(resolve(info.id, revision), looked_at))
     except GistmillError as error:
         return Contents(told(info), tuple(known.values()), looked_at, None, plain(error))
     known[found.name] = found

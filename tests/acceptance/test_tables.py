@@ -63,7 +63,10 @@ def test_standard_input(running: Mill, twins: Path, expected: list[dict[str, Any
     lines = (twins / "in.jsonl").read_text()
     assert rows_of(running, "-", stdin=lines) == expected
     columns = running.say("submit", "-", "--model", "lead-2", stdin="text,id\nx,1\n", expect=2)
-    assert "none of its first lines is a JSON object; write --lines" in columns.stderr
+    assert (
+        "(--lines is for plain text): none of its first lines can be read: not JSON"
+        in columns.stderr
+    )
 
 
 def streamed() -> Iterator[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.columns import Asked, Schema, choose, of_records
-from jobs.documents import Columns
+from jobs.columns import Asked, Schema, choose, of_lines, of_records
+from jobs.documents import Columns, record_of_line
 from jobs.errors import UsageError
 
 
@@ -123,6 +123,15 @@ def test_a_column_of_nothing_yet_is_the_text_by_its_name() -> None:
     columns = of_records([{"text": None, "id": 1}])
     assert choose(columns, Asked(), "-").columns == Columns("text", "id")
     assert choose(columns, Asked(text="text"), "-").columns.text == "text"
+
+
+def test_lines_of_which_none_can_be_read() -> None:
+    """Whoever names the text has it his way: the lines say what is wrong."""
+    lines = of_lines([record_of_line(b"text,id"), record_of_line(b"[1]")])
+    with pytest.raises(UsageError, match=r"^in: none of its first lines can be read: not JSON"):
+        choose(lines, Asked(), "in")
+    assert choose(lines, Asked(text="text"), "in").columns == Columns("text")
+    assert of_lines([record_of_line(b"[1]"), record_of_line(b"{}")]).unreadable is None
 
 
 def test_without_any_column_the_documents_say_what_is_wrong() -> None:

@@ -27,7 +27,9 @@ def test_records_are_those_of_csv(text: str, delimiter: str) -> None:
     assert [raw.line for raw in found] == [
         1 + sum(raw.lines for raw in found[:number]) for number in range(len(found))
     ]
-    read = [csv_records.fields(raw, delimiter) for raw in found if not raw.blank]
+    read = [
+        csv_records.fields(raw, delimiter) for raw in found if not csv_records.is_blank(raw.data)
+    ]
     lines = io.StringIO(text, newline="")
     expected = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     closed = [row for row in read if isinstance(row, list)]

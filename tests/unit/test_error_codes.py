@@ -42,6 +42,13 @@ def _code_nodes(tree: ast.Module) -> Iterator[ast.expr]:
                 yield node.args[position]
         if isinstance(node, ast.keyword) and node.arg == "error_code":
             yield node.value
+        # Of a `Record`: a code and a message.
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "error"
+            and isinstance(node.value, ast.Tuple)
+        ):
+            yield node.value.elts[0]
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "code":

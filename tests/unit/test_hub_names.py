@@ -83,9 +83,7 @@ def test_slices_that_need_no_count(text: str, ranges: list[Range]) -> None:
     assert splits.names(text) == [each.split for each in ranges]
 
 
-@pytest.mark.parametrize(
-    "text", ["train[:10", "train[10]", "train[:101%]", "train[a:b]", "", "train+", "train test"]
-)
+@pytest.mark.parametrize("text", ["train[:10", "train[10]", "train[:101%]", "train[a:b]"])
 def test_slices_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match=r"write train, train\[:10%\]"):
         splits.ranges(text, lambda split: 100)

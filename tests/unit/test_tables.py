@@ -1,14 +1,17 @@
 """The same documents as JSON lines, CSV, TSV, Arrow and text files are the same."""
 
 import csv
+import gzip
 import io
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
+import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pytest
@@ -279,6 +282,8 @@ def test_saved_datasets(tmp_path: Path) -> None:
             documents(tmp_path / "two", 50, split=wrong)
     with pytest.raises(UsageError, match="leave out --split"):
         documents(tmp_path / "one", 50, split="train")
+    with pytest.raises(UsageError, match="none that save_to_disk wrote"):
+        documents(tmp_path / "in.jsonl", 50, split="train")
     (tmp_path / "one" / "state.json").write_text("{}")
     with pytest.raises(UsageError, match="not what save_to_disk writes"):
         documents(tmp_path / "one", 50)
@@ -308,3 +313,33 @@ def test_several_files_of_which_one_has_no_text(tmp_path: Path, name: str) -> No
         documents(tmp_path, 5)
     path.unlink()
     assert [document.text for document in documents(tmp_path, 5)] == ["One.", "Two."]
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """A place that only fsspec reaches."""
+    place = fsspec.filesystem("memory")
+    place.makedirs("/twins")
+    yield "memory://twins"
+    place.rm("/twins", recursive=True)
+
+
+def test_tables_elsewhere(tmp_path: Path, elsewhere: str) -> None:
+    expected = documents(as_jsonl(tmp_path / "in.jsonl"), 50)
+    as_arrow(tmp_path / "stream.arrow", stream=True)
+    as_arrow(tmp_path / "file.arrow", stream=False)
+    (tmp_path / "in.csv.gz").write_bytes(gzip.compress(as_csv(tmp_path / "in.csv").read_bytes()))
+    (tmp_path / "in.tsv.gz").write_bytes(
+        gzip.compress(as_csv(tmp_path / "in.tsv", "\t").read_bytes())
+    )
+    for name in ("stream.arrow", "file.arrow", "in.csv", "in.csv.gz", "in.tsv.gz"):
+        fsspec.filesystem("memory").put(str(tmp_path / name), f"/twins/{name}")
+        assert documents(f"{elsewhere}/{name}", 50) == expected, name
+        assert documents(tmp_path / name, 50) == expected, name
+
+
+def test_text_files_elsewhere(tmp_path: Path, elsewhere: str) -> None:
+    fsspec.filesystem("memory").put(str(as_texts(tmp_path / "in")), "/twins/in", recursive=True)
+    found = documents(f"{elsewhere}/in/**/*.txt", 50)
+    assert [document.text for document in found] == [row["text"] for row in ROWS]
+    assert found[0].id == "0/000"

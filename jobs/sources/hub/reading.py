@@ -32,7 +32,7 @@ _MAGIC = b"PAR1"
 
 
 def opened(repository: Repository, file: File) -> BinaryIO:
-    """Raises what the clients of the hub raise, here and while it is read."""
+    """Fetches nothing before it is read; then raises what the clients of the hub raise."""
     from huggingface_hub import try_to_load_from_cache
 
     where = {"repo_type": "dataset", "revision": repository.commit}
@@ -43,10 +43,10 @@ def opened(repository: Repository, file: File) -> BinaryIO:
         return BufferedReader(_ByRanges(repository, file), _AHEAD)
     if file.path.endswith(".parquet") and file.size > _SMALL:
         return BufferedReader(_FooterFirst(repository, file))
-    return _downloaded(repository, file)
+    return BufferedReader(_Downloaded(repository, file), _SMALL)
 
 
-def _downloaded(repository: Repository, file: File) -> BinaryIO:
+def _download(repository: Repository, file: File) -> BinaryIO:
     from huggingface_hub import hf_hub_download
 
     path = hf_hub_download(
@@ -107,8 +107,8 @@ class _ByRanges(RawIOBase):
         return _range(*self._where, start, stop)
 
 
-class _FooterFirst(_ByRanges):
-    """A Parquet file whose footer is had by itself; reading anything else downloads the file."""
+class _Downloaded(_ByRanges):
+    """One that is downloaded when it is read first."""
 
     _whole: BinaryIO | None = None
 
@@ -118,13 +118,20 @@ class _FooterFirst(_ByRanges):
         super().close()
 
     def _read(self, start: int, stop: int) -> bytes:
+        if self._whole is None:
+            self._whole = _download(*self._where)
+        self._whole.seek(start)
+        return self._whole.read(stop - start)
+
+
+class _FooterFirst(_Downloaded):
+    """A Parquet file whose footer is had by itself; reading anything else downloads the file."""
+
+    def _read(self, start: int, stop: int) -> bytes:
         begins, footer = _footer(*self._where)
         if start >= begins:
             return footer[start - begins : stop - begins]
-        if self._whole is None:
-            self._whole = _downloaded(*self._where)
-        self._whole.seek(start)
-        return self._whole.read(stop - start)
+        return super()._read(start, stop)
 
 
 @lru_cache(maxsize=256)

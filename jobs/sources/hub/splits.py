@@ -52,10 +52,10 @@ def _range(part: str, text: str, count: Callable[[str], int]) -> Range:
     from datasets import ReadInstruction
 
     [split] = names(part)
+    rows = count(split) if _COUNTED.search(part) else sys.maxsize
     try:
         # Whatever it is called: `partial-train` is no name for `datasets`.
         instruction = ReadInstruction.from_spec("split" + part.removeprefix(split))
-        rows = count(split) if _COUNTED.search(part) else sys.maxsize
         [of_split] = instruction.to_absolute({"split": rows})
     except (ValueError, AssertionError) as error:
         reason = next(iter(str(error).splitlines()), "")

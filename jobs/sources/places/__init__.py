@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
-from jobs.allowed_sources import Allowed
+from jobs.allowed_sources import Allowed, is_url
 from jobs.errors import JobError, UsageError
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import named
 from jobs.sources.located import Located
-from jobs.sources.places import hub, local
+from jobs.sources.places import hub, local, urls
 
 
 class Place(Protocol):
@@ -44,7 +44,7 @@ class Place(Protocol):
         may pass."""
 
 
-_PLACES: tuple[Place, ...] = (local, hub)
+_PLACES: tuple[Place, ...] = (local, urls, hub)
 
 
 def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
@@ -54,7 +54,7 @@ def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
         return hub
     if asked.config or asked.revision:
         raise UsageError(f"{location}: --config and --revision are for datasets of the hub")
-    return local
+    return urls if is_url(location) and not local.is_here(location) else local
 
 
 def of_file(file: Mapping[str, Any]) -> Place:

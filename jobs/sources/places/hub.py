@@ -9,28 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from itertools import repeat
 from typing import Any, BinaryIO
 
 from jobs.allowed_sources import Allowed
 from jobs.errors import JobError, NotAllowed, NotFound, TransientError, Unreachable, UsageError
 from jobs.hub import asking
-from jobs.sources import compressed, kinds
 from jobs.sources.asked import Asked
-from jobs.sources.cuts import Cuts
 from jobs.sources.hub import configs, reading, repository, splits
 from jobs.sources.hub.configs import Config
 from jobs.sources.hub.names import Named, named
 from jobs.sources.hub.repository import File as HubFile
 from jobs.sources.hub.repository import Repository
-from jobs.sources.located import File, Located
-from jobs.sources.opened import Opened, Unreadable
+from jobs.sources.located import Count, File, Located, Rows
 
 KEY = "hub_file"
 
 _OF_THIS_MACHINE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS}
 """Troubles with the folder of the hub's cache."""
-_MORE_THAN_ANY = 1 << 62
 
 
 def find(location: str, asked: Asked, allowed: Allowed) -> Located:
@@ -140,33 +135,17 @@ def _split(found: Repository, asked: Asked) -> Located:
     facts = {**_facts(found), "commit": config.repository.commit}
     facts |= {"config": config.name, "split": wanted, "files": len(files)}
     facts |= {"converted": True} if config.converted else {}
-    count = cache(partial(_count, config, facts))
-    rows = splits.joined(splits.ranges(wanted, count), wanted, count)
-    return Located(_stored(files), kind=config.format, facts=facts, rows=rows)
-
-
-def _count(config: Config, facts: Mapping[str, Any], split: str) -> int:
-    """How many rows a split has: of Parquet, as the footers say."""
-    return sum(
-        _documents(config.format, {**facts, **file}) for file in _stored(config.splits[split])
+    return Located(
+        _stored(files), kind=config.format, facts=facts, rows=partial(_rows, config, wanted)
     )
 
 
-def _documents(format: str, file: Mapping[str, Any]) -> int:  # noqa: A002 - as in `Config`
-    kind = kinds.many_in_a_file(format)
-    if kind is None:
-        raise UsageError(f"{name(file)}: files of kind {format} are not read here")
-    with submitting(file):
-        raw = reading.opened(_repository(file), HubFile(file[KEY], file["size"]))
-        opened = Opened(name(file), compressed.plain(raw, file[KEY]), {})
-        try:
-            opened.source = kind.describe(opened).facts
-            whole = kind.plan(opened, Cuts(repeat(_MORE_THAN_ANY)))
-            return sum(documents for documents, _ in whole)
-        except Unreadable as error:
-            raise UsageError(f"{opened.name}: {error}") from None
-        finally:
-            opened.close()
+def _rows(config: Config, wanted: str, count: Count) -> Rows:
+    @cache
+    def of_split(split: str) -> int:
+        return count(_stored(config.splits[split]))
+
+    return splits.joined(splits.ranges(wanted, of_split), wanted, of_split)
 
 
 def _facts(found: Repository) -> dict[str, Any]:

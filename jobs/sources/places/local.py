@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+from urllib.parse import unquote, urlsplit
 
 from jobs.allowed_sources import Allowed
 from jobs.documents import storable
@@ -34,6 +35,8 @@ _LEFT_OUT = (".", "_")
 
 
 def find(location: str, asked: Asked, allowed: Allowed) -> Located:
+    if is_here(location):
+        location = unquote(urlsplit(location).path)
     path = Path(location).expanduser().absolute()
     _check_name(path)
     if glob.has_magic(str(path)) and not _is_there(path, allowed):
@@ -43,9 +46,16 @@ def find(location: str, asked: Asked, allowed: Allowed) -> Located:
         facts = {"split": asked.split} if asked.split else {}
         found = _files([str(each) for each in saved_files])
         return Located(found, pattern=str(path), kind="arrow", facts=facts)
+    if asked.split is not None:
+        raise UsageError(f"{path}: --split is for datasets; this is none that save_to_disk wrote")
     if path.is_dir():
         return Located(_within(path), pattern=str(path))
     return Located([{KEY: str(path)}])
+
+
+def is_here(location: str) -> bool:
+    """Whether it is a URL of a file here."""
+    return location.lower().startswith("file://")
 
 
 def name(file: Mapping[str, Any]) -> str:
