@@ -1,7 +1,8 @@
 """What is in a dataset of the hub: configurations, splits, rows, columns. Downloads no data.
 
 Rows and columns are those of the dataset's card; where it says none, those of the footers of
-its Parquet files, or of the Parquet that the hub converted it to. Else they are unknown: None.
+its Parquet files, or of the Parquet that the hub converted it to. Of other files the first lines
+are read for the columns, and rows are unknown: None.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ from jobs import columns, hub
 from jobs.columns import Asked, Chosen, Schema
 from jobs.errors import GistmillError, UsageError
 from jobs.hub import plain
+from jobs.sources import compressed, kinds
 from jobs.sources.hub import configs, reading
 from jobs.sources.hub.repository import File, Repository, resolve, unknown
+from jobs.sources.opened import Opened, Unreadable
 from producer.hub.datasets import HubDataset, told
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 _FOOTERS = 64
 """Parquet files whose footers are read at most; there is a request or two for each."""
 _AT_ONCE = 8
+_BEGINNING = 128 * 1024
+"""Bytes of other files that are asked for at once; as a rule the columns are seen in the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,10 @@ def _completed(known: Mapping[str, Config], read: configs.Config) -> Config:
     splits: dict[str, int | None] = {
         plain(split): told_of.splits.get(split) for split in read.splits
     }
-    if read.format != "parquet" or (told_of.columns and None not in splits.values()):
+    if told_of.columns and (None not in splits.values() or read.format != "parquet"):
         return replace(told_of, splits=splits)
+    if read.format != "parquet":
+        return replace(told_of, splits=splits, columns=_seen(read))
     footers = {split: _footers(read.repository, files) for split, files in read.splits.items()}
     for split, each in footers.items():
         if each is not None:
@@ -126,6 +133,24 @@ def _completed(known: Mapping[str, Config], read: configs.Config) -> Config:
     first = next((footer for each in footers.values() for footer in each or []), None)
     types = told_of.columns or (_types(first.schema.to_arrow_schema()) if first else None)
     return Config(read.name, splits, types)
+
+
+def _seen(read: configs.Config) -> dict[str, str] | None:
+    """By the first lines of its first file. None where they can not be read."""
+    file = next((file for files in read.splits.values() for file in files), None)
+    if file is None:
+        return None
+    codec = compressed.codec(file.path)
+    with (
+        hub.asking(read.repository.dataset),
+        reading.by_ranges(read.repository, file, _BEGINNING) as stream,
+    ):
+        opened = Opened(file.path, compressed.plain(stream, codec) if codec else stream, {})
+        try:
+            types = kinds.described(read.format, opened).schema.types
+        except Unreadable:
+            return None
+    return {plain(name): kind for name, kind in types.items()}
 
 
 def _footers(at: Repository, files: list[File]) -> "list[FileMetaData] | None":

@@ -46,6 +46,11 @@ def opened(repository: Repository, file: File) -> BinaryIO:
     return BufferedReader(_Downloaded(repository, file), _SMALL)
 
 
+def by_ranges(repository: Repository, file: File, at_once: int) -> BinaryIO:
+    """For who reads little of it: never downloads it, whatever its size."""
+    return BufferedReader(_ByRanges(repository, file), at_once)
+
+
 def _download(repository: Repository, file: File) -> BinaryIO:
     from huggingface_hub import hf_hub_download
 
