@@ -27,6 +27,9 @@ KEY = "path"
 # Bytes of each end that are hashed: enough to see a rewritten file, cheap on a huge one.
 _END = 64 * 1024
 
+# Read at once: lines come at the speed of a disk.
+_BUFFER = 256 * 1024
+
 # What waiting does not mend.
 _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
@@ -68,7 +71,7 @@ def open_file(file: Mapping[str, Any], allowed: Allowed) -> tuple[BinaryIO, dict
     with ExitStack() as failing:
         # A pipe is not waited for, nor read: what is in it can be read but once.
         opened = failing.enter_context(
-            open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK))
+            open(path, "rb", _BUFFER, opener=lambda name, how: os.open(name, how | os.O_NONBLOCK))
         )
         allowed.check_opened(opened, path)
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
