@@ -90,13 +90,14 @@ def start(mill: OwnMill, what: str, location: str) -> Start:
         cwd=os.sep,
         text=True,
     )
-    assert command.stdout
-    job_id = command.stdout.read().strip()
-    _, status, usage = os.wait4(command.pid, 0)
-    command.returncode = os.waitstatus_to_exitcode(status)
+    memory = 0.0
+    while command.poll() is None:
+        memory = max(memory, _largest(command.pid))
+        sleep(0.01)
     accepted = perf_counter() - began
     assert command.returncode == 0, command.returncode
-    job = mill.client.job(job_id)
+    assert command.stdout
+    job = mill.client.job(command.stdout.read().strip())
     while not (counts := job.status().counts).completed:
         sleep(0.05)
     first = perf_counter() - began
@@ -105,7 +106,16 @@ def start(mill: OwnMill, what: str, location: str) -> Start:
     while not job.status().over:
         sleep(0.05)
     assert counts.total
-    return Start(what, counts.total, accepted, first, usage.ru_maxrss / 1024)
+    return Start(what, counts.total, accepted, first, memory)
+
+
+def _largest(pid: int) -> float:
+    """Its largest resident set so far, in MiB; `wait4` would count what it was forked of."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def passes(location: str, turns: int) -> list[Pass]:

@@ -213,21 +213,20 @@ def test_the_hub_away(tmp_path: Path) -> None:
     jsonl(tmp_path / "lines/train.jsonl", rows(3))
     parquet(tmp_path / "columns/train.parquet", rows(3))
     served = {f"datasets/o/{name}": tmp_path / name for name in ("lines", "columns")}
+    here = {"location": "o/lines"}
     with hub.serve(served) as url:
-        cases = both(url, tmp_path, {"location": "o/lines"}, {"location": "o/columns"})
-    busy = (429, {"Retry-After": "0"})
-    with hub.serve({}, refusal=busy) as refusing:
-        [limited] = ask(refusing, tmp_path / "new", {"location": "o/lines"})
-    assert limited["error"][0] == "Unreachable"
-    away = ask(url, tmp_path / "new", {"location": "o/lines"}, *cases)
+        cached = both(url, tmp_path, here, {"location": "o/columns"})
+        unknown = {**cached[0], "source": {**cached[0]["source"], "dataset": "o/other"}}
+    away = ask(url, tmp_path / "works", here, unknown, *cached)
     assert away[0]["error"][0] == "Unreachable"
-    assert [each["error"][:2] for each in away[1:]] == [["TransientError", "hub_unreachable"]] * 2
-    offline = ask(url, tmp_path / "new", *cases, HF_HUB_OFFLINE="1")
-    assert [each["error"][:2] for each in offline] == [["JobError", "source_unreadable"]] * 2
+    assert away[1]["error"][:2] == ["TransientError", "hub_unreachable"]
+    offline = ask(url, tmp_path / "works", unknown, *cached, HF_HUB_OFFLINE="1")
+    assert offline[0]["error"][:2] == ["JobError", "source_unreadable"]
     # What is in the cache needs no network.
-    for environment in ({}, {"HF_HUB_OFFLINE": "1"}):
-        for found in ask(url, tmp_path / "works", *cases, **environment):
-            assert found["texts"] == texts(0, 3)
+    assert [each["texts"] for each in away[2:] + offline[1:]] == [texts(0, 3)] * 4
+    with hub.serve({}, refusal=(429, {"Retry-After": "0"})) as busy:
+        [limited] = ask(busy, tmp_path / "works", here)
+    assert limited["error"][0] == "Unreachable"
 
 
 def test_files_too_large_for_the_cache(url: str, tmp_path: Path) -> None:

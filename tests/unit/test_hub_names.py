@@ -14,6 +14,7 @@ from jobs.sources.hub.configs import is_json_lines
 from jobs.sources.hub.converted import REVISION as CONVERTED
 from jobs.sources.hub.names import Named, named
 from jobs.sources.hub.splits import Range
+from producer.given import location_of
 
 ANYWHERE = Allowed(None)
 
@@ -123,3 +124,25 @@ def test_slices_are_what_they_are_to_datasets(
 )
 def test_json_lines(head: bytes, lines: bool) -> None:
     assert is_json_lines(head) == lines
+
+
+@pytest.mark.parametrize(
+    ("documents", "of_dataset", "location"),
+    [
+        ("o/n", False, "o/n"),
+        ("o/n@v1", False, "o/n@v1"),
+        ("hf://datasets/o/n", False, "hf://datasets/o/n"),
+        ("s3://bucket/a.csv", False, "s3://bucket/a.csv"),
+        ("xsum", True, "xsum"),
+        (Path("/data/o/n"), False, "/data/o/n"),
+        ("A text. It could be one.", False, None),
+        ("either/or", True, "either/or"),
+        ("xsum", False, None),
+        ("papers.jsonl", False, None),
+        (["o/n"], True, None),
+    ],
+)
+def test_what_is_a_location_from_python(
+    documents: object, of_dataset: bool, location: str | None
+) -> None:
+    assert location_of(documents, of_dataset=of_dataset) == location

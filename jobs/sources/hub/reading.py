@@ -6,7 +6,9 @@ its own, so that a dataset is cut into shards without its data.
 """
 
 import os
-from functools import lru_cache
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -29,19 +31,18 @@ _RETRIES = 2
 _TAIL = 64 * 1024
 """Bytes in which most Parquet files have their footer; it is what pyarrow reads first."""
 _MAGIC = b"PAR1"
+_FOOTERS = 256
+"""That are kept, and had ahead."""
+_AT_ONCE = 16
 
 
 def opened(repository: Repository, file: File) -> BinaryIO:
     """Fetches nothing before it is read; then raises what the clients of the hub raise."""
-    from huggingface_hub import try_to_load_from_cache
-
-    where = {"repo_type": "dataset", "revision": repository.commit}
-    cached = try_to_load_from_cache(repository.dataset, file.path, **where)
-    if isinstance(cached, str):
-        return Path(cached).open("rb")
+    if (cached := _cached(repository, file)) is not None:
+        return cached.open("rb")
     if file.size > LARGEST:
         return BufferedReader(_ByRanges(repository, file), _AHEAD)
-    if file.path.endswith(".parquet") and file.size > _SMALL:
+    if _is_large_parquet(file):
         return BufferedReader(_FooterFirst(repository, file))
     return BufferedReader(_Downloaded(repository, file), _SMALL)
 
@@ -49,6 +50,32 @@ def opened(repository: Repository, file: File) -> BinaryIO:
 def by_ranges(repository: Repository, file: File, at_once: int) -> BinaryIO:
     """For who reads little of it: never downloads it, whatever its size."""
     return BufferedReader(_ByRanges(repository, file), at_once)
+
+
+def look_ahead(repository: Repository, files: Sequence[File]) -> None:
+    """Have the footers of Parquet files, several at a time, which are then at hand when the
+    files are opened one after the other. Raises what reading raises."""
+    wanted = [
+        file
+        for file in files[:_FOOTERS]
+        if file.size <= LARGEST and _is_large_parquet(file) and _cached(repository, file) is None
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(partial(_footer, repository), wanted):
+            pass
+
+
+def _is_large_parquet(file: File) -> bool:
+    return file.path.endswith(".parquet") and file.size > _SMALL
+
+
+def _cached(repository: Repository, file: File) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(
+        repository.dataset, file.path, repo_type="dataset", revision=repository.commit
+    )
+    return Path(found) if isinstance(found, str) else None
 
 
 def _download(repository: Repository, file: File) -> BinaryIO:
@@ -139,7 +166,7 @@ class _FooterFirst(_Downloaded):
         return super()._read(start, stop)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_FOOTERS)
 def _footer(repository: Repository, file: File) -> tuple[int, bytes]:
     """Bytes to the end of the file, and where they begin: as many as pyarrow reads first, and
     the whole footer."""

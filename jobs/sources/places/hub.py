@@ -135,6 +135,8 @@ def _split(found: Repository, asked: Asked) -> Located:
     facts = {**_facts(found), "commit": config.repository.commit}
     facts |= {"config": config.name, "split": wanted, "files": len(files)}
     facts |= {"converted": True} if config.converted else {}
+    with asking(found.dataset):
+        reading.look_ahead(config.repository, files)
     return Located(
         _stored(files), kind=config.format, facts=facts, rows=partial(_rows, config, wanted)
     )
