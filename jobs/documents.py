@@ -113,8 +113,9 @@ def from_text(
 
 
 def _optional(value: Mapping[str, Any], column: str | None) -> str | None:
+    """None for an empty one too: a table has no other way to say that there is none."""
     found = value.get(column) if column is not None else None
-    return None if found is None else storable(str(found))
+    return None if found is None else storable(str(found)) or None
 
 
 def _bad(

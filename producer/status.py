@@ -98,6 +98,13 @@ class JobStatusView:
         return asdict(self)
 
 
+# Of a source. Where several files are, what they were found by stands for all of them.
+_PUBLIC = (
+    "kind", "path", "url", "pattern", "dataset", "config", "split", "revision", "commit",
+    "converted", "hub_file", "files", "columns", "guessed",
+)  # fmt: skip
+
+
 def view(job: JobRecord, workers: int) -> JobStatusView:
     """`workers` is how many are alive: without one there is no estimate."""
     done = job.completed + job.failed
@@ -148,7 +155,9 @@ def _parameters(job: JobRecord) -> dict[str, Any] | None:
 
 
 def _public_source(source: dict[str, Any]) -> dict[str, Any]:
-    return {name: source[name] for name in ("kind", "path", "columns") if name in source}
+    several = "pattern" in source or "config" in source
+    left_out = {"path", "url", "hub_file"} if several else {"pattern"}
+    return {n: source[n] for n in _PUBLIC if n in source and n not in left_out}
 
 
 def _throughput(job: JobRecord, done: int) -> Throughput | None:

@@ -6,27 +6,31 @@ second job is made: the same content is the first job, other content is an error
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import Any, get_args
 
 from jobs import model_names, sources
 from jobs.allowed_sources import Allowed
+from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline
+from jobs.sources.asked import Asked
+from jobs.sources.located import File
 from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
 
 _MOST_PRIORITY = 1000
 _LARGEST_SHARD = 1_000_000
+
+_PASSING = ("modified_ns", "guessed")
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -142,35 +146,50 @@ class Accepted:
     new: bool
 
 
-def submit_file(
-    database: Database, request: Request, path: Path, columns: Columns, allowed: Allowed
+def submit_source(
+    database: Database, request: Request, location: str, asked: Asked, allowed: Allowed
 ) -> Accepted:
-    """Submit a JSONL file, which stays where it is.
+    """Submit what lies at a location, and stays there.
 
-    Raises NotAllowed where it lies elsewhere than it may, NotFound where the file can not be
-    read, UsageError where it has no document.
+    Raises NotAllowed where it lies elsewhere than it may, NotFound where it can not be read,
+    Unreachable, UsageError where it has no document or can not be told what it is.
     """
-    for column in (columns.text, columns.id, columns.reference):
+    for column in (asked.columns.text, asked.columns.id, asked.columns.reference):
         _check_text("column", column, needed=False)
-    found = sources.describe(str(path), columns, allowed)
+    found = sources.describe(location, asked, allowed)
     content = request.content()
-    for part in (found.source, *found.files[1:]):
-        # When it was written says nothing of what is in it.
-        content.add({name: value for name, value in part.items() if name != "modified_ns"})
+    content.add(_lasting(found.source))
+    found = replace(found, files=_each(found.files, content))
     with database.transaction() as tx:
         locks.may_idle(tx)
         if earlier := _earlier(tx, request):
+            for _ in found.files:
+                pass
             return _same(request, earlier, content)
         job = request.new_job(found.source)
         jobs.add(tx, job)
         planned = sources.plan(found, shard_sizes(request.shard_size), allowed)
         total = _add_shards(tx, job.id, planned)
-        _finish(tx, job.id, total, str(path), content)
+        _finish(tx, job.id, total, location, content)
     return Accepted(job.id, new=True)
 
 
-def submit_documents(database: Database, request: Request, given: Iterable[Document]) -> Accepted:
-    """Submit documents that are kept in SQL. Reads `given` once."""
+def _each(files: Iterator[File], content: Content) -> Iterator[File]:
+    for file in files:
+        content.add(_lasting(file))
+        yield file
+
+
+def _lasting(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what says nothing of what is in it: when it was written, and who chose columns."""
+    return {name: value for name, value in stored.items() if name not in _PASSING}
+
+
+def submit_documents(
+    database: Database, request: Request, given: Iterable[Document], chosen: Chosen | None = None
+) -> Accepted:
+    """Submit documents that are kept in SQL. Reads `given` once. `chosen` are the columns that
+    they came from, if from any."""
     content = request.content()
     read = _read(given, content)
     with database.transaction() as tx:
@@ -179,7 +198,7 @@ def submit_documents(database: Database, request: Request, given: Iterable[Docum
             for _ in read:
                 pass
             return _same(request, earlier, content)
-        job = request.new_job(inline.describe())
+        job = request.new_job(inline.describe(chosen))
         jobs.add(tx, job)
         total = _add_shards(tx, job.id, _stored(tx, job.id, read, shard_sizes(request.shard_size)))
         _finish(tx, job.id, total, "the input", content)
@@ -207,16 +226,8 @@ def _read(given: Iterable[Document], content: Content) -> Iterator[Document]:
 
 
 def from_python(given: object, columns: Columns) -> Iterator[Document]:
-    """Strings and mappings as documents. Raises UsageError for anything else.
-
-    A string is iterable too, as its characters, and a mapping as its keys.
-    """
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        kind = type(given).__name__
-        raise UsageError(
-            f"documents: got one {kind}; give a list of texts, or a pathlib.Path to a JSONL file"
-        )
-    for index, item in enumerate(given):
+    """Strings and mappings as documents. Raises UsageError for anything else."""
+    for index, item in enumerate(many(given)):
         if isinstance(item, str):
             yield from_text(index, item)
         elif isinstance(item, Mapping):
@@ -224,6 +235,18 @@ def from_python(given: object, columns: Columns) -> Iterator[Document]:
         else:
             kind = type(item).__name__
             raise UsageError(f"document {index} is {kind}; give strings, or mappings with a text")
+
+
+def many(given: object) -> Iterable[object]:
+    """Raises UsageError where it is one thing: a string is iterable too, as its characters, and a
+    mapping as its keys."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        kind = type(given).__name__
+        raise UsageError(
+            f"documents: got one {kind}; give a list of texts, a pathlib.Path to a file, or a "
+            "dataset as 'ORG/NAME'"
+        )
+    return given
 
 
 def _stored(

@@ -1,55 +1,113 @@
 """Where documents come from. One file for each kind; all read a shard without what lies before it.
 
     inline   the documents came with the submission and lie in SQL
-    jsonl    files of JSON lines, read where they lie
+    jsonl    JSON lines
+    parquet  Parquet
 
-`describe` finds out what a location holds, `plan` cuts it into shards, `Sources` reads them.
-What a source is, is stored with its job as a JSON object: its `kind`, its `columns`, and how the
-first of its files is known again (`jobs.sources.files`). Whether it may be read is checked when
-it is submitted and again at each read: a row may have come another way.
+All but inline ones lie in files (`kinds`), which lie somewhere (`places`). `describe` finds out
+what a location holds, `plan` cuts it into shards, `Sources` reads them.
+
+What a source is, is stored with its job as a JSON object: its `kind`, its `columns` and which
+of them were `guessed`, the `pattern` that several files were found by, what its place and its
+kind want to know again, and its first file (`located.File`). A shard's position has the `file`
+where it is another. Whether a file may be read is checked when it is submitted and again at
+each read: a row may have come another way.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from types import ModuleType
-from typing import Any
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
 
+from jobs import columns
 from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Columns, Document, Record, from_record
 from jobs.errors import JobError
 from jobs.job import Extent, NewShard
-from jobs.sources import files, inline, jsonl
-from jobs.sources.files import Files, Found
+from jobs.sources import files, inline, kinds, places
+from jobs.sources.asked import Asked
+from jobs.sources.cuts import Cuts
+from jobs.sources.files import Files
+from jobs.sources.kinds import ManyInAFile
+from jobs.sources.located import File, Rows
 
-_IN_FILES: dict[str, ModuleType] = {module.KIND: module for module in (jsonl,)}
-"""By kind. Each has `plan(opened, sizes)`, the shards of one file as (documents, position), and
-`read(opened, position, documents)`, the records of one shard. `opened` is a `files.Opened`."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def describe(location: str, columns: Columns, allowed: Allowed) -> Found:
-    """What a location holds. Raises NotAllowed, NotFound where there is nothing to read,
-    UsageError where it can not be read again where it lies, such as a pipe."""
-    found = files.find(location, allowed)
-    source = {"kind": jsonl.KIND, "columns": asdict(columns), **found[0]}
-    return Found(source, found)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A source that was looked at on the machine that submits it."""
+
+    source: dict[str, Any]
+    """To be stored with the job."""
+    files: Iterator[File]
+    """All of them with their stamps, in order; they are opened one after the other."""
+    rows: Rows
+
+
+def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
+    """What a location holds.
+
+    Raises NotAllowed, NotFound where there is nothing to read, Unreachable, and UsageError
+    where it can not be read again where it lies, such as a pipe, or its columns or its kind
+    can not be told.
+    """
+    located = places.of_location(location, asked, allowed).find(location, asked, allowed)
+    kind, found = kinds.choose(location, located, asked.format)
+    source: dict[str, Any] = {"kind": kind, **located.facts}
+    if located.pattern is not None:
+        source |= {"pattern": located.pattern, "files": len(found)}
+    with files.submitted(found[0], source, allowed) as opened:
+        described = kinds.described(kind, opened)
+        chosen = columns.choose(described.schema, asked.columns, opened.name)
+        first = opened.stamped
+    source |= described.facts | first
+    source |= {"columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
+    rest = (_stamped(file, source, allowed) for file in found[1:])
+    rows = located.rows(partial(_count, source, allowed))
+    return Found(source, chain([first], rest), rows)
+
+
+def _count(source: dict[str, Any], allowed: Allowed, several: Sequence[File]) -> int:
+    found = Found(source, iter(several), (0, None))
+    [*shards] = plan(found, repeat(sys.maxsize), allowed)
+    return shards[-1].stop if shards else 0
 
 
 def plan(found: Found, sizes: Iterator[int], allowed: Allowed) -> Iterator[NewShard]:
     """Cut what was found into shards of so many documents, in one pass over its files.
 
-    A shard never holds documents of two files. Raises NotAllowed, and NotFound where a file can
-    not be read.
+    A shard never holds documents of two files. Raises what `describe` raises.
     """
-    module = _IN_FILES[found.source["kind"]]
+    cuts = Cuts(sizes, found.rows)
+    kind = found.source["kind"]
+    if one := kinds.one_in_a_file(kind):
+        cut = one.plan_files(found.files, cuts)
+    else:
+        cut = _cut(_many(kind), found, cuts, allowed)
     start = 0
+    for documents, position in cut:
+        yield NewShard(start, start + documents, position)
+        start += documents
+        cuts.made(documents)
+
+
+def _cut(
+    kind: ManyInAFile, found: Found, cuts: Cuts, allowed: Allowed
+) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, file in enumerate(found.files):
-        with files.submitted(file, allowed) as opened:
-            for documents, position in module.plan(opened, sizes):
-                # The first is known from the source itself.
-                where = {"file": file} if number else {}
-                yield NewShard(start, start + documents, {**position, **where})
-                start += documents
+        if cuts.over:
+            # Those that are left are not opened, and yet they are of what was submitted.
+            continue
+        # The first is known from the source itself.
+        where = {"file": file} if number else {}
+        with files.submitted(file, found.source, allowed) as opened:
+            for documents, position in kind.plan(opened, cuts):
+                yield documents, {**position, **where}
 
 
 class Sources:
@@ -58,14 +116,17 @@ class Sources:
     def __init__(self, database: Database, allowed: Allowed) -> None:
         self._database = database
         self._files = Files(allowed)
+        self._stated: tuple[dict[str, Any], File, pa.Schema | None] | None = None
+        """A source, the file of it that was asked for its columns last, and these."""
 
     def check(self, source: dict[str, Any]) -> None:
         """Raises JobError where the source may not or can not be read or is not what it was,
         TransientError where that may pass."""
         if source["kind"] != inline.KIND:
-            _module(source)
-            with self._files.opened(source):
-                pass
+            if kinds.one_in_a_file(source["kind"]) is None:
+                _many(source["kind"])
+            with self._files.opened(source, {}) as opened:
+                opened.file.read(1)  # some places fetch a file when it is read
 
     def read(self, extent: Extent) -> list[Document]:
         """Its documents in order of index, unusable ones among them.
@@ -75,10 +136,10 @@ class Sources:
         """
         if extent.source["kind"] == inline.KIND:
             return inline.read(self._database, extent)
-        columns = Columns(**extent.source["columns"])
+        wanted = Columns(**extent.source["columns"])
         return [
-            from_record(index, record, columns)
-            for index, record in enumerate(self._records(extent), extent.start)
+            from_record(index, record, wanted)
+            for index, record in enumerate(self._records(extent, _names(wanted)), extent.start)
         ]
 
     def rows(self, extent: Extent) -> list[dict[str, Any]]:
@@ -88,23 +149,46 @@ class Sources:
         """
         if extent.source["kind"] == inline.KIND:
             return inline.rows(self._database, extent)
-        return [dict(record.value) for record in self._records(extent)]
+        return [dict(record.value) for record in self._records(extent, None)]
+
+    def schema(self, extent: Extent) -> "pa.Schema | None":
+        """The columns of the file that it lies in, with their types; None where that does not
+        state them, and only its rows tell. Raises what `read` raises."""
+        source = extent.source
+        if kinds.many_in_a_file(source["kind"]) is None:
+            return None
+        file = (extent.position or {}).get("file", {})
+        if self._stated is None or self._stated[:2] != (source, file):
+            with self._files.opened(source, file) as opened:
+                self._stated = source, file, kinds.schema(source["kind"], opened)
+        return self._stated[2]
 
     def close(self) -> None:
         self._files.close()
 
-    def _records(self, extent: Extent) -> list[Record]:
-        module = _module(extent.source)
+    def _records(self, extent: Extent, names: list[str] | None) -> list[Record]:
+        source, documents = extent.source, extent.stop - extent.start
         position = dict(extent.position or {})
-        file = position.pop("file", extent.source)
-        with self._files.opened(file) as opened:
-            records: list[Record] = module.read(opened, position, extent.stop - extent.start)
-        return records
+        if one := kinds.one_in_a_file(source["kind"]):
+            return one.read_files(partial(self._files.opened, source), position, documents)
+        kind = _many(source["kind"])
+        with self._files.opened(source, position.pop("file", {})) as opened:
+            return kind.read(opened, position, documents, names)
 
 
-def _module(source: dict[str, Any]) -> ModuleType:
+def _many(kind: str) -> ManyInAFile:
     """Raises JobError for a kind of a later version."""
-    kind = source["kind"]
-    if kind not in _IN_FILES:
-        raise JobError("source_unreadable", f"this worker does not know sources of kind {kind!r}")
-    return _IN_FILES[kind]
+    if found := kinds.many_in_a_file(kind):
+        return found
+    raise JobError("source_unreadable", f"this worker does not know sources of kind {kind!r}")
+
+
+def _names(wanted: Columns) -> list[str]:
+    return [name for name in (wanted.text, wanted.id, wanted.reference) if name is not None]
+
+
+def _stamped(file: File, source: dict[str, Any], allowed: Allowed) -> File:
+    if "size" in file:
+        return file
+    with files.submitted(file, source, allowed) as opened:
+        return opened.stamped

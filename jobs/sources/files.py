@@ -1,144 +1,120 @@
-"""The files that documents lie in: found, opened, and known again.
+"""The files that documents lie in: opened, and known again. Wherever they lie, whatever is in them.
 
-A file is stored as a JSON object, with its job or with a shard's position: where it is, and its
-stamp (size, modification time and a hash of both ends). Before each read it is seen to be the
-one that was submitted. Nothing here knows what is in a file.
+A file is stored as a JSON object, with its job or with a shard's position (`located.File`).
+Before each read it is seen to be the one that was submitted.
 """
 
-import hashlib
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Lock
+from typing import Any
 
 from jobs.allowed_sources import Allowed
-from jobs.documents import storable
-from jobs.errors import JobError, NotAllowed, NotFound, TransientError, UsageError
+from jobs.errors import JobError, NotAllowed, UsageError
+from jobs.sources import compressed, places
+from jobs.sources.located import File
+from jobs.sources.opened import Opened, Unreadable, changed
 
-File = dict[str, Any]
-"""`path`, `size` in bytes, `modified_ns`, and `ends_sha256`."""
-
-# Bytes of each end that are hashed: enough to see a rewritten file, cheap on a huge one.
-_END = 64 * 1024
-
-# What waiting does not mend.
-_LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-
-
-@dataclass
-class Opened:
-    """A file, open for bytes. `cursor` is for what reads it, to go on where it ended."""
-
-    name: str
-    file: BinaryIO
-    cursor: Any = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A source that was looked at on the machine that submits it, with all of its files."""
-
-    source: dict[str, Any]
-    files: list[File] = field(default_factory=list)
-
-
-def find(location: str, allowed: Allowed) -> list[File]:
-    """The files that a location names, in the order in which their documents are numbered.
-
-    Raises NotAllowed, NotFound where there is no file to read, UsageError for a path that can
-    not be read again where it lies, such as a pipe.
-    """
-    path = Path(location).expanduser().absolute()
-    if storable(str(path)) != str(path):
-        raise UsageError(f"{storable(str(path))}: its name is not UTF-8; rename it, or write -")
-    with _submitted(path, allowed) as file:
-        return [{"path": str(path), **_stamp(file)}]
+# Files that are kept open, with what was read of them last: a few, for a few jobs at once.
+_KEPT = 4
 
 
 @contextmanager
-def submitted(file: File, allowed: Allowed) -> Iterator[Opened]:
-    """It, open, on the machine that submits it. Raises what `find` raises."""
-    with _submitted(Path(file["path"]), allowed) as opened:
-        yield Opened(file["path"], opened)
+def submitted(file: File, source: Mapping[str, Any], allowed: Allowed) -> Iterator[Opened]:
+    """It, open, on the machine that submits it.
+
+    Raises NotAllowed, NotFound, UsageError where it can not be used, Unreachable.
+    """
+    place = places.of_file(file)
+    whole = {**source, **file}
+    name = place.name(whole)
+    with place.submitting(whole):
+        opened = _open(place, whole, source, allowed)
+        try:
+            yield opened
+        except Unreadable as error:
+            raise UsageError(f"{name}: {error}") from None
+        finally:
+            opened.close()
 
 
 class Files:
-    """Opens the files of jobs, on the machine that is to read them."""
+    """Opens the files of jobs, on the machine that is to read them.
+
+    Keeps those that were read last, so that the next shard can go on where one ended. Any
+    number of threads may use it: each has a file to itself.
+    """
 
     def __init__(self, allowed: Allowed) -> None:
         self._allowed = allowed
+        self._kept: list[Opened] = []
+        self._lock = Lock()
 
     @contextmanager
-    def opened(self, file: Mapping[str, Any]) -> Iterator[Opened]:
-        """Open, and seen to be the one that was submitted.
+    def opened(self, source: Mapping[str, Any], file: Mapping[str, Any]) -> Iterator[Opened]:
+        """The file of a source, seen to be the one that was submitted. `file` is what a
+        position says of it: nothing for the source's first.
 
         Raises JobError, and TransientError for trouble that may pass.
         """
-        path = file["path"]
+        whole = {**source, **file}
+        place = places.of_file(whole)
+        name = place.name(whole)
         try:
-            with _allowed(Path(path), self._allowed) as opened:
-                if not _is_file(opened):
-                    raise JobError("source_unreadable", f"{path}: not a file")
-                if any(file[name] != value for name, value in _stamp(opened).items()):
-                    raise changed(path)
-                yield Opened(path, opened)
+            with place.working(whole):
+                opened = self._known_again(_open(place, whole, source, self._allowed), whole)
+                try:
+                    yield opened
+                except BaseException:
+                    opened.close()
+                    raise
         except NotAllowed as error:
             raise JobError("source_not_allowed", f"{error} on the worker") from None
-        except _LASTING as error:
-            message = f"{path}: {error.strerror}; the file must be readable on every worker"
-            raise JobError("source_unreadable", message) from None
-        except OSError as error:  # a disk or a network file system in trouble
-            raise TransientError("source_unreadable", f"{path}: {error.strerror}") from None
+        except Unreadable as error:
+            raise JobError("source_unreadable", f"{name}: {error}") from None
+        if opened.worth_keeping:
+            self._keep(opened)
+        else:
+            opened.close()
 
     def close(self) -> None:
         """Let go of what is kept open."""
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for opened in kept:
+            opened.close()
+
+    def _known_again(self, fresh: Opened, whole: Mapping[str, Any]) -> Opened:
+        """The same as it was kept, if it was, which is nearer to where the next shard begins."""
+        if any(whole.get(name) != value for name, value in fresh.stamped.items()):
+            fresh.close()
+            raise changed(fresh.name)
+        with self._lock:
+            for number, kept in enumerate(self._kept):
+                if (kept.name, kept.stamped) == (fresh.name, fresh.stamped):
+                    del self._kept[number]
+                    break
+            else:
+                return fresh
+        fresh.close()
+        kept.source = fresh.source
+        return kept
+
+    def _keep(self, opened: Opened) -> None:
+        with self._lock:
+            self._kept.append(opened)
+            several = len(self._kept) > _KEPT
+            last = self._kept.pop(0) if several else None
+        if last is not None:
+            last.close()
 
 
-def changed(name: str) -> JobError:
-    return JobError("source_changed", f"{name} changed after it was submitted; submit it again")
-
-
-@contextmanager
-def _submitted(path: Path, allowed: Allowed) -> Iterator[BinaryIO]:
-    try:
-        with _allowed(path, allowed) as file:
-            if not _is_file(file):
-                raise UsageError(
-                    f"{path}: not a file that workers can read; write - for a pipe, "
-                    "as in: zcat FILE | gistmill submit -"
-                )
-            yield file
-    except OSError as error:
-        how = "name a readable JSONL file, or - for standard input"
-        raise NotFound(f"{path}: {error.strerror}; {how}") from None
-
-
-@contextmanager
-def _allowed(path: Path, allowed: Allowed) -> Iterator[BinaryIO]:
-    """The file, open, and known to lie where it may. Raises NotAllowed, OSError."""
-    allowed.check_path(path)  # before any look at it: nobody learns whether it is there
-    # A pipe is not waited for, nor read: what is in it can be read but once.
-    with open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as file:
-        allowed.check_opened(file, path)
-        yield file
-
-
-def _is_file(file: BinaryIO) -> bool:
-    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-
-
-def _stamp(file: BinaryIO) -> dict[str, Any]:
-    status = os.fstat(file.fileno())
-    digest = hashlib.sha256(file.read(_END))
-    if status.st_size > _END:
-        file.seek(max(_END, status.st_size - _END))
-        digest.update(file.read(_END))
-    file.seek(0)
-    return {
-        "size": status.st_size,
-        "modified_ns": status.st_mtime_ns,
-        "ends_sha256": digest.hexdigest(),
-    }
+def _open(
+    place: places.Place, whole: Mapping[str, Any], source: Mapping[str, Any], allowed: Allowed
+) -> Opened:
+    raw, stamp = place.open_file(whole, allowed)
+    stamped = {place.KEY: whole[place.KEY], **stamp}
+    name = place.name(whole)
+    codec = compressed.codec(whole[place.KEY])
+    file = compressed.plain(raw, codec) if codec else raw
+    return Opened(name, file, stamped, source, compressed=codec is not None)

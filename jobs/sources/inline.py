@@ -1,7 +1,9 @@
 """Documents that came with the submission: standard input, or an iterable from Python."""
 
+from dataclasses import asdict
 from typing import Any
 
+from jobs.columns import Chosen
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.job import Extent
@@ -10,8 +12,11 @@ from jobs.store import documents
 KIND = "inline"
 
 
-def describe() -> dict[str, Any]:
-    return {"kind": KIND}
+def describe(chosen: Chosen | None = None) -> dict[str, Any]:
+    """`chosen` are the columns that the documents came from, if from any."""
+    if chosen is None:
+        return {"kind": KIND}
+    return {"kind": KIND, "columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
 
 
 def read(database: Database, extent: Extent) -> list[Document]:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    insert,
     or_,
     select,
     true,
@@ -30,7 +29,7 @@ from jobs.states import (
     JobStatus,
     ShardState,
 )
-from jobs.store import clock, waiting
+from jobs.store import clock, given, waiting
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, due, has_error, workable
 from jobs.tables import SHARD_UNFINISHED, jobs, shards
 
@@ -49,20 +48,20 @@ _AGAIN: dict[str, Any] = {
 }
 
 
+_INSERT = given.insert_of_job(shards, ("number", "start", "stop", "position"))
+
+
 def add(tx: Transaction, job_id: str, first_number: int, new: Sequence[NewShard]) -> None:
-    tx.execute(
-        insert(shards),
-        [
-            {
-                "job_id": job_id,
-                "number": number,
-                "start": shard.start,
-                "stop": shard.stop,
-                "position": shard.position,
-            }
-            for number, shard in enumerate(new, start=first_number)
-        ],
-    )
+    rows = [
+        {
+            "number": number,
+            "start": shard.start,
+            "stop": shard.stop,
+            "position": shard.position,
+        }
+        for number, shard in enumerate(new, start=first_number)
+    ]
+    tx.execute(_INSERT, {"job": job_id, "rows": rows})
 
 
 def sample(tx: Transaction, job_id: str, limit: int) -> tuple[int, list[Sample]]:

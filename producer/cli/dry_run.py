@@ -24,6 +24,8 @@ def show(job: JobStatusView) -> None:
     click.echo(f"{documents} in {shards}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
     click.echo(output.engine(job))
+    if "columns" in job.source:
+        click.echo(f"columns: {_columns(job.source)}")
     click.echo("\nparameters, and who decided them:")
     for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]
@@ -31,15 +33,30 @@ def show(job: JobStatusView) -> None:
     if report["prompt"] is not None:
         click.echo("\nthe first document as the model reads it:")
         click.echo(_indented(report["prompt"]))
-    _show_sample(report["sample"])
+    _show_sample(report["sample"], report["parameters"]["long_documents"]["value"])
 
 
-def _show_sample(sample: dict[str, Any]) -> None:
+def _columns(source: dict[str, Any]) -> str:
+    columns, guessed = source["columns"], source.get("guessed", [])
+    return ", ".join(
+        f"{name} {columns[name]!r}{' (guessed)' if name in guessed else ''}"
+        for name in ("text", "id", "reference")
+        if columns[name] is not None
+    )
+
+
+def _show_sample(sample: dict[str, Any], long_documents: str) -> None:
     seen = sample["documents"]
+    fate = {
+        "truncate": "be cut",
+        "map-reduce": f"be summarized in about {counted(sample['parts'], 'part')}",
+        "fail": "fail",
+    }[long_documents]
     click.echo(f"\na sample of {counted(seen, 'document')}:")
     for code, count in sample["bad"].items():
         click.echo(f"  {_share(count, seen)} can not be used: {code}")
-    click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model and will be cut")
+    follows = f" and will {fate}" if sample["too_long"] else ""
+    click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model{follows}")
     click.echo(f"  {_share(sample['duplicates'], seen)} repeat an earlier one")
     tokens = sample["input_tokens"]
     if tokens is not None:

@@ -1,25 +1,23 @@
-"""`gistmill submit`: a JSONL file or standard input becomes a job."""
+"""`gistmill submit`: files, a dataset or standard input become a job."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from jobs import options, settings
-from jobs.allowed_sources import Allowed, is_url, without_secrets
-from jobs.documents import Columns, Document, from_line, from_text
+from jobs import options
 from jobs.errors import UsageError
 from jobs.states import JobStatus
 from producer.cli import dry_run, output, watch
 from producer.cli.labels import parse_labels
 
 if TYPE_CHECKING:
+    from jobs.sources.asked import Asked
     from producer.client import Client, Job
+    from producer.given import Given
     from producer.submit import Request
 
 
@@ -29,16 +27,22 @@ Examples:
   gistmill submit papers.jsonl --model lead-3
   gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
   gistmill submit papers.jsonl --model lead-3 --deadline 8h --dry-run
+  gistmill submit 's3://corpus/2026/*.parquet' --model lead-3
+  gistmill submit EdinburghNLP/xsum --split test --model lead-3
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
 @click.argument("source", type=click.Path(allow_dash=True))
 @options.of_a_summary
 @click.option("--name", help="A name for people to know the job by.")
+@click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
-@click.option("--text-column", default="text", show_default=True)
-@click.option("--id-column", help="Your own id of each document, given back with its summary.")
-@click.option("--reference-column", help="A human summary, given back for comparison.")
+@click.option("--split", help="Of a dataset: train, test[:10%], train+test.")
+@click.option("--config", metavar="NAME", help="Of a dataset on the hub that has several.")
+@click.option("--revision", help="Of a dataset on the hub: a branch, a tag or a commit.")
+@click.option("--text-column", help="What to summarize. [default: guessed]")
+@click.option("--id-column", help="Your own ids, given back. '' for none. [default: guessed]")
+@click.option("--reference-column", help="Human summaries, given back too. [default: guessed]")
 @click.option(
     "--shard-size", type=int, metavar="DOCUMENTS", help="Of each shard. [default: up to 256]"
 )
@@ -56,34 +60,23 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Print the job's id and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
-    """Submit SOURCE, a JSONL file, or - for standard input."""
+    """Submit SOURCE: files, a URL, a dataset of the hub, or - for standard input."""
     request = _request(given)
-    columns = Columns(given["text_column"], given["id_column"], given["reference_column"])
+    asked = _asked(given)
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
-    if is_url(source):
-        _refuse_url(source)
     with output.client() as client:
         if source == "-":
-            documents = _from_stream(sys.stdin.buffer, columns, lines=given["lines"])
-            job = client.submit_documents(request, documents)
+            found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])
+            job = client.submit_documents(request, found.documents, found.chosen)
         else:
-            job = client.submit_file(request, Path(source), columns)
+            job = client.submit_source(request, source, asked)
         if request.dry_run:
             return _show_dry_run(client, job, quiet=quiet, as_json=as_json)
         if wait is None:
             wait = output.interactive() and not (quiet or as_json)
         _announce(client, job, wait=wait, quiet=quiet, as_json=as_json)
         return watch.follow(client, job, quiet=quiet or as_json) if wait else 0
-
-
-def _refuse_url(url: str) -> NoReturn:
-    """Raises NotAllowed where it lies elsewhere than documents may, else UsageError."""
-    Allowed(settings.load().allowed_sources).check_url(url)
-    raise UsageError(
-        f"{without_secrets(url)}: documents at a URL can not be submitted yet; pipe them, with the "
-        "same flags: curl URL | gistmill submit - ..."
-    )
 
 
 def _request(given: dict[str, Any]) -> Request:
@@ -109,21 +102,25 @@ def _request(given: dict[str, Any]) -> Request:
     )
 
 
+def _asked(given: dict[str, Any]) -> Asked:
+    from jobs import columns
+    from jobs.sources.asked import Asked
+
+    named = columns.Asked(given["text_column"], given["id_column"], given["reference_column"])
+    of_dataset = {name: given[name] for name in ("config", "split", "revision")}
+    return Asked(named, format=given["format"], **of_dataset)
+
+
 def _deadline(text: str | None) -> datetime | None:
     from producer import times
 
     return times.deadline(text, datetime.now(UTC)) if text else None
 
 
-def _from_stream(stream: BinaryIO, columns: Columns, *, lines: bool) -> Iterator[Document]:
-    filled = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
-    for index, (number, line) in enumerate(filled):
-        where = f"line {number}"
-        if lines:
-            text = line.decode(errors="replace").rstrip("\r\n")
-            yield from_text(index, text, where=where)
-        else:
-            yield from_line(index, line, columns, where)
+def _from_stream(stream: BinaryIO, asked: Asked, *, lines: bool) -> Given:
+    from producer import given
+
+    return given.of_plain_lines(stream) if lines else given.of_json_lines(stream, asked.columns)
 
 
 def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:

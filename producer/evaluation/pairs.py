@@ -7,15 +7,15 @@ from operator import itemgetter
 from typing import Any
 
 from jobs.database import Database
-from jobs.errors import NotFound, UsageError, WorkError
+from jobs.errors import UsageError
 from jobs.job import Extent
 from jobs.sources import Sources
-from jobs.store import queueing, summaries
-from producer import results
+from jobs.store import summaries
+from producer import reading, results
 
 Row = dict[str, Any]
-_SHARDS = 100
 _ROWS = 1000
+_OTHERWISE = "summaries and references alone are scored with --no-documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,11 @@ def with_documents(
     """The rows stored so far, in order of index, failed ones among them. `reference_column` is
     one of the source's, in the place of the reference that the job was submitted with.
 
-    Raises NotFound where the source can not be read any more, UsageError for a column that is
-    not there or holds no text.
+    Raises what `reading` does, and UsageError for a column that is not there or holds no text.
     """
     rows = results.rows(database, job_id)
     row = next(rows, None)
-    for extent in _extents(database, job_id):
+    for extent in reading.extents(database, job_id):
         of_extent = []
         while row is not None and row["index"] < extent.stop:
             of_extent.append(row)
@@ -99,25 +98,12 @@ def _have_own_ids(rows: Sequence[tuple[int, str | None]]) -> bool:
     return len({identifier for _, identifier in rows} - {None}) == len(rows)
 
 
-def _extents(database: Database, job_id: str) -> Iterator[Extent]:
-    after = 0
-    while True:
-        with database.transaction() as tx:
-            page = queueing.extents(tx, job_id, after, _SHARDS)
-        if not page:
-            return
-        yield from page
-        after = page[-1].stop
-
-
 def _with_texts(
     sources: Sources, extent: Extent, rows: Sequence[Row], column: str | None
 ) -> Iterator[Pair]:
-    try:
+    with reading.reading(_OTHERWISE):
         documents = sources.read(extent)
         columns = sources.rows(extent) if column else []
-    except WorkError as error:
-        raise NotFound(f"{error.message}; or leave its documents out: --no-documents") from None
     for row in rows:
         place = row["index"] - extent.start
         given = _in_column(columns[place], column, row) if column else row["reference"]

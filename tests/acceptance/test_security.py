@@ -133,19 +133,22 @@ def test_documents_elsewhere_are_not_read(guarded: Mill, tmp_path: Path) -> None
         assert "source_not_allowed: " in guarded.say("wait", job_id, expect=1).stdout
 
 
-def test_documents_at_a_url(guarded: Mill, tmp_path: Path) -> None:
-    """Are not read yet, and say so rather than that there is no such file."""
-    url = "https://me:secret@data.example.org/in.jsonl"
-    refused = guarded.say("submit", url, "--model", "lead-1", expect=4).stderr
-    assert refused.startswith(
-        "gistmill: https://…data.example.org/in.jsonl: not below what allowed"
-    )
+def test_a_password_in_a_url_goes_no_further(guarded: Mill, tmp_path: Path) -> None:
+    """Neither into SQL nor onto a screen, wherever documents may lie."""
     careless = Mill(guarded.settings.model_copy(update={"allowed_sources": None}), tmp_path)
-    to_come = careless.say("submit", url, "--model", "lead-1", expect=2).stderr
-    assert to_come.startswith(
-        "gistmill: https://…data.example.org/in.jsonl: documents at a URL can"
-    )
-    assert "pipe them" in to_come
+    for mill, url, shown in (
+        (guarded, f"https://me:{SECRET}@example.org/in.jsonl", "https://…example.org/in.jsonl"),
+        (careless, f"https://me:{SECRET}@example.org/in.jsonl", "https://…example.org/in.jsonl"),
+        (careless, f"https://example.org/in.jsonl?sig={SECRET}", "https://example.org/in.jsonl…"),
+    ):
+        [line] = mill.say("submit", url, "--model", "lead-1", expect=2).stderr.splitlines()
+        assert line.startswith(f"gistmill: {shown}: ")
+        assert "would be stored with the job" in line
+        assert SECRET not in line
+    elsewhere = guarded.say(
+        "submit", "https://example.org/in.jsonl", "--model", "lead-1", expect=4
+    ).stderr
+    assert "https://example.org/in.jsonl: not below what allowed_sources names" in elsewhere
 
 
 def test_logs_hold_no_text_and_no_password(guarded: Mill, tmp_path: Path) -> None:

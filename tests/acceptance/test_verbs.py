@@ -105,7 +105,7 @@ def test_failures_and_retry_of_one_error_code(running: Mill) -> None:
 
 
 def test_a_job_of_which_nothing_could_be_done(running: Mill) -> None:
-    job_id = _submit(running, "no json\nnor this\n")
+    job_id = _submit(running, "no json\nnor this\n", "--text-column", "text")
     why = "no_document_done: every document failed; line 1: not JSON (Expecting value)"
     watched = running.say("watch", job_id, expect=1).stderr
     assert f"{job_id} failed: 0 of 2 documents done, 2 failed" in watched

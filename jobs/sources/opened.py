@@ -1,0 +1,59 @@
+"""A file of a source that is open, what it holds, and what can be wrong with that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from jobs.columns import Schema
+from jobs.errors import JobError
+from jobs.sources.located import File
+
+
+class Unreadable(ValueError):
+    """What is in a file is not what its kind says: damaged, cut off, or of another kind.
+
+    The message says what is wrong; whoever opened the file adds its name.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a kind found in a file."""
+
+    schema: Schema
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What it wants to know again when it reads: stored with the source."""
+
+
+@dataclass
+class Opened:
+    """A file, open for bytes: those that it holds, where it is compressed.
+
+    Of a compressed file `seek` reads on, or begins anew; it is cheap from where the last read
+    ended.
+    """
+
+    name: str
+    """For messages: without secrets."""
+    file: BinaryIO
+    stamped: File
+    """As it is to be stored."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """As it is stored with the job; empty until it is described."""
+    compressed: bool = False
+    cursor: Any = None
+    """For what reads it, to go on where it ended. Closed with the file, where it can be."""
+
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether the next read is cheaper if it stays open."""
+        return self.cursor is not None or self.compressed
+
+    def close(self) -> None:
+        if hasattr(self.cursor, "close"):
+            self.cursor.close()
+        self.file.close()
+
+
+def changed(name: str) -> JobError:
+    return JobError("source_changed", f"{name} changed after it was submitted; submit it again")
