@@ -63,7 +63,7 @@ def _show(found: Evaluation) -> None:
     parts = [f"{found.job}  {found.model}: {counted(found.documents, 'summary', 'summaries')}"]
     if found.failed:
         parts.append(f"{counted(found.failed, 'failed document')} left out")
-    click.echo(", ".join(parts))
+    click.echo("; ".join(parts))
     if found.rouge:
         _show_rouge(found.rouge, found.without_reference)
     else:
@@ -89,8 +89,8 @@ def _show_rouge(found: RougeScores, without: int) -> None:
     if found.above_lead_3:
         above = found.above_lead_3["rouge1"]
         click.echo(
-            f"  ROUGE-1 is {above.mean:+.2f} from lead-3's "
-            f"({evaluation.interval(above, '+')}, p {above.p:.3f})"
+            f"  ROUGE-1 less that of lead-3: {above.mean:+.2f} "
+            f"({evaluation.interval(above, '+')}; p {above.p:.3f})"
         )
 
 
@@ -99,7 +99,7 @@ def _show_wording(found: Evaluation) -> None:
     if found.words:
         click.echo(f"words of a summary   {evaluation.quartiles(found.words)}")
     if found.compression:
-        click.echo(f"words in, words out  {evaluation.quartiles(found.compression, 1)}")
+        click.echo(f"compression          {evaluation.quartiles(found.compression, 1)}")
     if found.novel_ngrams:
         shares = [
             f"{100 * share:.1f} % of {order}-grams"

@@ -37,9 +37,11 @@ class Tally:
         self._total = 0
         self._found = dict.fromkeys(FLAGS, 0)
         self._kept: dict[str, list[dict[str, Any]]] = {name: [] for name in FLAGS}
+        self._unread = False
 
     def add(self, pairs: Sequence[Pair], numbers: Sequence[Numbers]) -> None:
         self._total += len(pairs)
+        self._unread = self._unread or any(pair.text is None for pair in pairs)
         for pair, measured in zip(pairs, numbers, strict=True):
             for name in _flags(pair, measured):
                 self._found[name] += 1
@@ -48,9 +50,11 @@ class Tally:
                     self._kept[name].append(sample)
 
     def flags(self) -> list[Flag]:
+        """All of them but what can not be known without the documents."""
         return [
             Flag(name, found, found / self._total, self._kept[name])
             for name, found in self._found.items()
+            if name != "copied" or not self._unread
         ]
 
 

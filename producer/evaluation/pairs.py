@@ -34,17 +34,19 @@ def with_documents(
     """The rows stored so far, in order of index, failed ones among them. `reference_column` is
     one of the source's, in the place of the reference that the job was submitted with.
 
-    Raises what `reading` does, and UsageError for a column that is not there or holds no text.
+    Raises what `reading` does, and UsageError for a column that holds no text or is not there,
+    not among the first documents at least.
     """
     rows = results.rows(database, job_id)
     row = next(rows, None)
+    column = _Column(reference_column) if reference_column else None
     for extent in reading.extents(database, job_id):
         of_extent = []
         while row is not None and row["index"] < extent.stop:
             of_extent.append(row)
             row = next(rows, None)
         if of_extent:
-            yield from _with_texts(sources, extent, of_extent, reference_column)
+            yield from _with_texts(sources, extent, of_extent, column)
 
 
 def alone(database: Database, job_id: str) -> Iterator[Pair]:
@@ -99,29 +101,42 @@ def _have_own_ids(rows: Sequence[tuple[int, str | None]]) -> bool:
 
 
 def _with_texts(
-    sources: Sources, extent: Extent, rows: Sequence[Row], column: str | None
+    sources: Sources, extent: Extent, rows: Sequence[Row], column: "_Column | None"
 ) -> Iterator[Pair]:
     with reading.reading(_OTHERWISE):
         documents = sources.read(extent)
-        columns = sources.rows(extent) if column else []
+        given = column.of(extent, sources.rows(extent)) if column else []
     for row in rows:
         place = row["index"] - extent.start
-        given = _in_column(columns[place], column, row) if column else row["reference"]
-        yield Pair(row, documents[place].text, _filled(given))
-
-
-def _in_column(values: Mapping[str, Any], column: str, row: Row) -> str | None:
-    if row["error"]:  # a line that could not be read has no columns
-        return None
-    if column not in values:
-        there = ", ".join(map(repr, values))
-        raise UsageError(f"document {row['index']} has no column {column!r}; it has {there}")
-    value = values[column]
-    if value is not None and not isinstance(value, str):
-        found = type(value).__name__
-        raise UsageError(f"document {row['index']}: column {column!r} holds {found}, not a text")
-    return value
+        reference = given[place] if column else row["reference"]
+        yield Pair(row, documents[place].text, _filled(reference))
 
 
 def _filled(text: str | None) -> str | None:
     return text if text and text.strip() else None
+
+
+class _Column:
+    """References in a column of the source."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen = False
+
+    def of(self, extent: Extent, rows: Sequence[Row]) -> list[str | None]:
+        """None where it is missing. Raises UsageError."""
+        there = dict.fromkeys(name for row in rows for name in row)
+        if there and not self._seen and self._name not in there:
+            names = ", ".join(map(repr, there))
+            raise UsageError(f"--reference-column {self._name!r}: the source has {names}")
+        self._seen = True
+        return [self._text(index, row) for index, row in enumerate(rows, extent.start)]
+
+    def _text(self, index: int, row: Row) -> str | None:
+        value = row.get(self._name)
+        if value is None or isinstance(value, str):
+            return value
+        found = type(value).__name__
+        raise UsageError(
+            f"--reference-column {self._name!r}: of document {index} it is {found}, not a text"
+        )
