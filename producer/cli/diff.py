@@ -89,15 +89,15 @@ def _show_rouge(found: Diff, rouge: dict[str, Comparison]) -> None:
     others = f"; {found.other_reference:,} have two, A's is taken" if found.other_reference else ""
     click.echo(f"\nagainst the references of {scored}{others}: mean F1 x 100")
     click.echo(
-        f"  {'':<11}{'A':>6}{'B':>8}{'B - A':>8}   {'95 % interval':<16}{'p':>5}"
-        f"{'B wins':>9}{'ties':>7}{'A wins':>8}"
+        f"{'':<10}{'A':>7}{'B':>7}{'B - A':>8}  {'95 % interval':<16}{'p':>7}"
+        f"{'B wins':>8}{'ties':>7}{'A wins':>8}"
     )
     for metric, label in evaluation.METRICS.items():
         each = rouge[metric]
         click.echo(
-            f"  {label:<11}{each.a.mean:>6.2f}{each.b.mean:>8.2f}{each.difference.mean:>+8.2f}"
-            f"   {evaluation.interval(each.difference, '+'):<16}{each.difference.p:>5.3f}"
-            f"{each.wins:>9,}{each.ties:>7,}{each.losses:>8,}"
+            f"{label:<10}{each.a.mean:>7.2f}{each.b.mean:>7.2f}{each.difference.mean:>+8.2f}"
+            f"  {evaluation.interval(each.difference, '+'):<16}{each.difference.p:>7.3f}"
+            f"{each.wins:>8,}{each.ties:>7,}{each.losses:>8,}"
         )
 
 

@@ -102,11 +102,11 @@ def _show_wording(found: Evaluation) -> None:
         click.echo(f"compression          {evaluation.quartiles(found.compression, 1)}")
     if found.novel_ngrams:
         shares = [
-            f"{100 * share:.1f} % of {order}-grams"
+            f"{order}: {100 * share:.1f} %"
             for order, share in found.novel_ngrams.items()
             if share is not None
         ]
-        click.echo(f"not in the document  {', '.join(shares)}")
+        click.echo(f"novel n-grams        {', '.join(shares)}")
 
 
 def _show_flag(flag: Flag, documents: int) -> None:

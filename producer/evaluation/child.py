@@ -2,18 +2,16 @@
 
     python -P -m producer.evaluation.child KIND
 
-It ends with its standard input, and so with whoever started it. Ctrl-C is the parent's affair.
+It ends with its standard input, and so with whoever started it.
 """
 
 import json
-import signal
 import sys
 
 from producer.evaluation import measures
 
 
 def main(kind: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     measure = measures.by_name(kind)
     for line in sys.stdin.buffer:
         numbers = [measure(*texts) for texts in json.loads(line)]

@@ -8,11 +8,11 @@ from producer.evaluation.measures import EVALUATED, Numbers
 from producer.evaluation.pairs import Pair
 
 FLAGS = {
-    "empty": "there is no word in it",
-    "copied": "20 words in a row, or 4/5 of it, are the document's",
-    "repetitive": "over 1/5 of its runs of three words came before",
-    "truncated": "the model read only the beginning of the document",
-    "cut_off": "it ended at the greatest length, not by itself",
+    "empty": "no word in it",
+    "copied": "20 words in a row, or 4/5, from the document",
+    "repetitive": "over 1/5 of its word triples came before",
+    "truncated": "the model read only the document's beginning",
+    "cut_off": "ended at the greatest length, not by itself",
 }
 """By name, in the order in which they are shown. A summary may have several."""
 

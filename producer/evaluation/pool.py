@@ -92,8 +92,10 @@ class _Child:
     def __init__(self, kind: str) -> None:
         # -P, as for all children: else it would look in the current folder first.
         command = [sys.executable, "-P", "-m", "producer.evaluation.child", kind]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        # In a group of its own, out of reach of the terminal's Ctrl-C: the parent ends it.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+        )
 
     def measure(self, texts: Sequence[Texts]) -> list[Numbers]:
         to, back = self._process.stdin, self._process.stdout
