@@ -1,6 +1,7 @@
 """Two jobs over the same documents, side by side: which is better, and where."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
@@ -113,9 +114,10 @@ def diff(
     """
     looked = _Looked(samples, rows)
     matched = len(matching.partners)
-    for some, numbers in pool.measured("comparison", looked.summaries(), _texts, matched):
-        looked.add(some, numbers)
-        progress(looked.rows)
+    with closing(pool.measured("comparison", looked.summaries(), _texts, matched)) as measured:
+        for some, numbers in measured:
+            looked.add(some, numbers)
+            progress(looked.rows)
     if not looked.numbers:
         raise UsageError(
             f"{a.id} and {b.id} have no summary of the same document, by {matching.by}; compare "

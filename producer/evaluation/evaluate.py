@@ -1,6 +1,7 @@
 """One job: its scores beside those of the first three sentences, and what is odd about it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,10 @@ def evaluate(
     """
     looked = _Looked(samples, pairs)
     rows = status.counts.completed + status.counts.failed
-    for some, numbers in pool.measured("evaluation", looked.summaries(), _texts, rows):
-        looked.add(some, numbers)
-        progress(looked.rows)
+    with closing(pool.measured("evaluation", looked.summaries(), _texts, rows)) as measured:
+        for some, numbers in measured:
+            looked.add(some, numbers)
+            progress(looked.rows)
     if looked.rows == looked.failed:
         raise UsageError(f"{status.id} is {status.status}: it has no summary to evaluate")
     table = measures.table(EVALUATED, looked.numbers)

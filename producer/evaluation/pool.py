@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
@@ -40,11 +40,11 @@ def unseen(documents: int) -> None:
 
 def measured(
     kind: str, items: Iterable[T], texts_of: Callable[[T], Texts], documents: int
-) -> Iterator[Measured[T]]:
+) -> Generator[Measured[T], None, None]:
     """Items in order, some at a time, with the numbers of each; `kind` is that of `measures`.
 
-    `documents` is how many there are, roughly. Flat in memory. Raises GistmillError where a
-    child ends.
+    `documents` is how many there are, roughly. Flat in memory. To be closed, by who stops
+    before the end, or the children would go on. Raises GistmillError where a child ends.
     """
     chunks = _chunks(items)
     if documents < _FEW:

@@ -57,7 +57,7 @@ class Shell:
 
     def type(self, line: str, expect: int = 0, job: str = "") -> str:
         ended = subprocess.run(
-            ["/bin/bash", "-c", line.replace("JOB", job)],
+            ["/bin/bash", "-c", line.replace("JOB", job).replace("OTHER", job)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
