@@ -12,12 +12,13 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
@@ -50,9 +51,10 @@ class Made:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: seconds, and MiB of it and of its children together."""
+    """One run of the command: seconds, those of processors, and MiB; its children included."""
 
     seconds: float
+    processor_seconds: float
     memory: float
 
 
@@ -62,13 +64,14 @@ def documents(count: int) -> Iterator[Made]:
     letters = "etaoinshrdlucmfwypvbgk"
     stems = ["".join(draw.choices(letters, k=draw.randint(2, 8))) for _ in range(_WORDS)]
     words = [stem + draw.choice(_ENDINGS) for stem in stems]
-    weights = [1 / (rank + 3) for rank in range(_WORDS)]
+    weights = list(accumulate(1 / (rank + 3) for rank in range(_WORDS)))
     for _ in range(count):
-        drawn = draw.choices(words, weights, k=draw.randint(200, 300))
+        drawn = draw.choices(words, cum_weights=weights, k=draw.randint(200, 300))
         sentences = [" ".join(drawn[at : at + 20]).capitalize() + "." for at in range(0, 200, 20)]
         # Half of each comes from the document.
         reference, summary = (
-            [*draw.sample(drawn, 13), *draw.choices(words, weights, k=12)] for _ in range(2)
+            [*draw.sample(drawn, 13), *draw.choices(words, cum_weights=weights, k=12)]
+            for _ in range(2)
         )
         yield Made(" ".join([*sentences, *drawn[200:]]), " ".join(reference), " ".join(summary))
 
@@ -116,7 +119,7 @@ def _row(index: int, made: Made) -> Row:
 
 
 def evaluate(mill: OwnMill, job: Job) -> Run:
-    began = perf_counter()
+    began, before = perf_counter(), _processor_seconds()
     command = subprocess.Popen(
         [sys.executable, "-P", "-m", "gistmill", "evaluate", job.id, "--json"],
         stdout=subprocess.DEVNULL,
@@ -129,7 +132,14 @@ def evaluate(mill: OwnMill, job: Job) -> Run:
             memory[str(pid)] = max(memory.get(str(pid), 0), _resident(pid))
         sleep(0.05)
     assert command.returncode == 0, command.returncode
-    return Run(perf_counter() - began, sum(memory.values()))
+    taken = _processor_seconds() - before
+    return Run(perf_counter() - began, taken, sum(memory.values()))
+
+
+def _processor_seconds() -> float:
+    """Of all children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _children(pid: int) -> list[int]:
@@ -192,8 +202,13 @@ def main(arguments: Sequence[str]) -> None:
         run = evaluate(mill, job)
     report.table(
         "`gistmill evaluate --json`, documents of 200 to 300 words, summaries of 25",
-        ["documents", "seconds", "documents/s", "MiB, children included", "load before"],
-        [[given.rows, run.seconds, given.rows / run.seconds, run.memory, load]],
+        ["documents", "seconds", "documents/s", "processor seconds", "MiB", "load before"],
+        [
+            [
+                *(given.rows, run.seconds, given.rows / run.seconds),
+                *(run.processor_seconds, run.memory, load),
+            ]
+        ],
     )
     theirs, ours = score(given.sample, given.turns)
     report.table(
