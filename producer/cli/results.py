@@ -25,7 +25,7 @@ Examples:
   gistmill results JOB | head
   gistmill results JOB --format csv > summaries.csv
   gistmill results JOB --join -o papers.parquet
-  gistmill results JOB --join --to s3://bucket/papers.parquet
+  gistmill results JOB --join --to s3://corpus/papers.parquet
   gistmill results JOB --push-to-hub ORG/NAME --private
 """
 )
