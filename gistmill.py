@@ -7,6 +7,7 @@ exported the same way, so that `import gistmill` and `gistmill --help` stay ligh
 
 import errno
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import zip_longest
@@ -24,7 +25,8 @@ __all__ = ["Client", "Job", "main", "submit"]
 
 _EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "submit"), "producer.client")
 
-# By section: name, where it is, and what --help says of it in 26 characters.
+# By section: name, where it is (of a group, see below), and what --help says of it in 26
+# characters.
 _SECTIONS = {
     "Work": {
         "submit": ("producer.cli.submit:command", "submit documents"),
@@ -35,6 +37,8 @@ _SECTIONS = {
         "results": ("producer.cli.results:command", "print or save summaries"),
         "failures": ("producer.cli.failures:command", "why documents failed"),
         "text": ("worker.text:command", "summarize one text here"),
+        "models": ("", "search, show, related"),
+        "datasets": ("", "search, show"),
     },
     "Jobs": {
         "cancel": ("producer.cli.control:cancel", "stop a job for good"),
@@ -57,6 +61,25 @@ _SECTIONS = {
     },
 }
 _COMMANDS = {name: entry for section in _SECTIONS.values() for name, entry in section.items()}
+
+# Commands of two words: the first one's help, and what the second may be, as above.
+_GROUPS = {
+    "models": (
+        "Find a model to summarize with.",
+        {
+            "search": ("producer.cli.models:search", "models on the hub"),
+            "show": ("worker.show:command", "one model, and what it takes to run it"),
+            "related": ("producer.cli.models:related", "what was made of a model, and its base"),
+        },
+    ),
+    "datasets": (
+        "Find a dataset to summarize.",
+        {
+            "search": ("producer.cli.datasets:search", "datasets on the hub"),
+            "show": ("producer.cli.datasets:show", "one dataset: splits, rows, columns"),
+        },
+    ),
+}
 
 # How a disk says that it is full.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -88,18 +111,61 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_EXPORTS[name]), name)
 
 
-class _Commands(click.Group):
-    """Imports a command when it is used; the list of all needs none of them."""
+class _Lazy(click.Group):
+    """Imports a command when it is used; the list of all needs none of them.
+
+    `entries`: where each command is, and its help in a few words. `path`: this group's name,
+    with a space behind it; "" for gistmill itself.
+    """
+
+    def __init__(
+        self, *args: Any, entries: Mapping[str, tuple[str, str]], path: str = "", **given: Any
+    ) -> None:
+        super().__init__(*args, **given)
+        self._entries = entries
+        self._path = path
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+        return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self._entries:
             return None
-        module, _, function = _COMMANDS[cmd_name][0].partition(":")
+        if not self._path and cmd_name in _GROUPS:
+            return _group(cmd_name)
+        module, _, function = self._entries[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), function)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self._entries and not ctx.resilient_parsing:
+            raise click.NoSuchCommand(args[0], possibilities=self._entries, ctx=ctx)
+        name, command, rest = super().resolve_command(ctx, args)
+        # Completion and help are there whatever is wrong with gistmill.toml.
+        helping = ctx.resilient_parsing or {*rest} & {*ctx.help_option_names}
+        if name and command and not helping and not isinstance(command, click.Group):
+            ctx.default_map = {name: _defaults(f"{self._path}{name}", command)}
+        return name, command, rest
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """By the list alone: click would import each command for its help."""
+        commands = [
+            CompletionItem(name, help=short)
+            for name, (_, short) in self._entries.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """By the list alone, too."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in self._entries.items()])
+
+
+class _Commands(_Lazy):
+    """gistmill itself."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -109,27 +175,6 @@ class _Commands(click.Group):
             # Python's own flush at exit must not find out again.
             sys.stdout = None  # type: ignore[assignment]
             return 0
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _COMMANDS and not ctx.resilient_parsing:
-            raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)
-        name, command, rest = super().resolve_command(ctx, args)
-        # Completion and help are there whatever is wrong with gistmill.toml.
-        helping = ctx.resilient_parsing or {*rest} & {*ctx.help_option_names}
-        if name and command and not helping:
-            ctx.default_map = {name: _defaults(name, command)}
-        return name, command, rest
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """By the list alone: click would import each command for its help."""
-        commands = [
-            CompletionItem(name, help=short)
-            for name, (_, short) in _COMMANDS.items()
-            if name.startswith(incomplete)
-        ]
-        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands in two columns, so that all of them and the examples fit a screen."""
@@ -142,11 +187,24 @@ class _Commands(click.Group):
                 formatter.write(f"{left}{right}".rstrip() + "\n")
 
 
+def _group(name: str) -> click.Group:
+    text, entries = _GROUPS[name]
+    return _Lazy(name, entries=entries, path=f"{name} ", help=text, no_args_is_help=True)
+
+
+def _names() -> list[str]:
+    """Every command that does something, those of two words with a space between."""
+    groups = {name: entries for name, (_, entries) in _GROUPS.items()}
+    return [
+        f"{name} {second}".rstrip() for name in _COMMANDS for second in groups.get(name, {"": None})
+    ]
+
+
 def _defaults(name: str, command: click.Command) -> dict[str, Any]:
     from jobs import settings
     from producer.cli import defaults
 
-    settings.commands(_COMMANDS)  # a table that is named for none is an error
+    settings.commands(_names())  # a table that is named for none is an error
     return {default.parameter: default.value for default in defaults.of(name, command)}
 
 
@@ -159,9 +217,10 @@ gistmill submit --help                         its flags, and more examples
 
 @click.group(
     cls=_Commands,
+    entries=_COMMANDS,
     epilog=_EPILOG,
     options_metavar="[--version] [--help]",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "obj": _names()},
 )
 @click.version_option(package_name="gistmill")
 def _cli() -> None:

@@ -8,6 +8,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -23,8 +24,10 @@ _WIDTH = 88
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     context = click.Context(gistmill._cli, info_name="gistmill")
-    for name in gistmill._COMMANDS:
-        command = gistmill._cli.get_command(context, name)
+    for name in gistmill._names():
+        command: click.Command | None = gistmill._cli
+        for word in name.split():
+            command = cast("click.Group", command).get_command(context, word)
         if command is not None:
             yield name, command
 
@@ -53,11 +56,15 @@ def page() -> str:
 def readme(text: str) -> str:
     """`text` with its table of commands as it should be."""
     rows = [
-        f"| [`{name}`](docs/commands.md#gistmill-{name}) | {_first_sentence(command)} |"
+        f"| [`{name}`](docs/commands.md#{_anchor(name)}) | {_first_sentence(command)} |"
         for name, command in commands()
     ]
     table = "\n".join(["| `gistmill` | |", "|---|---|", *rows])
     return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text)
+
+
+def _anchor(name: str) -> str:
+    return f"gistmill-{name.replace(' ', '-')}"
 
 
 def _first_sentence(command: click.Command) -> str:

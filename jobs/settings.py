@@ -198,15 +198,21 @@ def origin(*key: str) -> str:
 def commands(known: Iterable[str]) -> list[str]:
     """Those commands that have a default for a flag in the file or, it seems, the environment.
 
-    Raises UsageError for a table of the file that is named for none of the `known`.
+    Raises UsageError for a table of the file that is named for none of the `known`. That of a
+    command of two words is [first.second].
     """
     known = list(known)
     source = SettingsFile(Settings, file())
-    tables = source.tables()
-    for name in tables:
-        if name not in known:
-            raise UsageError(f"{source.path}: {unknown('table', name, ['timings', *known])}")
-    return [name for name in known if name in tables or _in_environment(name)]
+    firsts = dict.fromkeys(name.split()[0] for name in known)
+    for name, table in source.tables().items():
+        if name not in firsts:
+            raise UsageError(f"{source.path}: {unknown('table', name, ['timings', *firsts])}")
+        seconds = [each.partition(" ")[2] for each in known if each.startswith(f"{name} ")]
+        for second in table if seconds else ():
+            if second not in seconds:
+                where = f"{source.path}: [{name}]"
+                raise UsageError(f"{where}: {unknown('table', second, seconds)}")
+    return [name for name in known if _table(source, name) or _in_environment(name)]
 
 
 def flags(command: str, known: Iterable[str]) -> dict[str, Given]:
@@ -217,8 +223,8 @@ def flags(command: str, known: Iterable[str]) -> dict[str, Given]:
     """
     known = list(known)
     source = SettingsFile(Settings, file())
-    table = source.tables().get(command, {})
-    place = f"{source.path}: [{command}]"
+    table = _table(source, command)
+    place = f"{source.path}: [{command.replace(' ', '.')}]"
     for flag in table:
         if flag not in known:
             raise UsageError(f"{place}: {unknown('flag', flag, known)}")
@@ -279,9 +285,20 @@ def _holds(given: Any, key: tuple[str, ...]) -> bool:
     return True
 
 
+def _table(source: SettingsFile, command: str) -> dict[str, Any]:
+    """Of a command of two words, the table in the first one's table."""
+    table: Any = source.tables()
+    for word in command.split():
+        table = table.get(word, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{source.path}: {command.replace(' ', '.')}: write it as a table")
+    found: dict[str, Any] = table
+    return found
+
+
 def _in_environment(command: str) -> bool:
     return any(name.startswith(_variable(command, "")) for name in os.environ)
 
 
 def _variable(command: str, flag: str) -> str:
-    return f"GISTMILL_{command}_{flag}".upper().replace("-", "_")
+    return f"GISTMILL_{command}_{flag}".upper().replace("-", "_").replace(" ", "_")

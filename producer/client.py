@@ -9,12 +9,12 @@ for row in job.results():
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
 from jobs import columns, model_names, parameters, services, settings
@@ -31,8 +31,10 @@ from jobs.store import control, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.summaries import Failures
 from jobs.windows import RunWindow
-from producer import copies, dispatch, results, times
-from producer.given import of_python
+from producer import as_dataset, copies, dispatch, listings, push, results, times
+from producer.given import location_of, of_python
+from producer.listings import Listing
+from producer.push import Pushed
 from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
@@ -41,6 +43,9 @@ from producer.submit import (
     submit_documents,
     submit_source,
 )
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 T = TypeVar("T")
 
@@ -94,8 +99,11 @@ class Client:
         id_column: str | None = None,
         reference_column: str | None = None,
         split: str | None = None,
+        config: str | None = None,
+        revision: str | None = None,
         shard_size: int | None = None,
         max_input_tokens: int | None = None,
+        long_documents: str = "truncate",
         num_beams: int | None = None,
         min_length: int | None = None,
         max_length: int | None = None,
@@ -113,19 +121,22 @@ class Client:
         max_error_rate: float | None = None,
         dry_run: bool = False,
     ) -> "Job":
-        """Submit texts, mappings with a text in them, a path, or a `datasets.Dataset`.
+        """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
+        `datasets.Dataset`.
 
         An iterable is read once, and its documents are kept in SQL; files are read where they
         lie, and so is a Dataset, or what of it is no more than in memory is written below the
         home first. Columns that are not named are guessed, and "" is for none. A DatasetDict
-        needs its `split`. `generate` takes any other GenerationConfig field;
-        `window` and `deadline` are written as on the command line.
+        needs its `split`; of a dataset of the hub, "ORG/NAME", `split` may be a slice, and
+        `revision` is a branch, a tag or a commit. `generate` takes any other
+        GenerationConfig field; `window` and `deadline` are written as on the command line.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
         it does not lie below the setting `allowed_sources`.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
+            "long_documents": long_documents,
             "num_beams": num_beams,
             "min_length": min_length,
             "max_length": max_length,
@@ -155,8 +166,10 @@ class Client:
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
             return self._submit_dataset(request, copies.one_split(documents, split), named)
-        if isinstance(documents, os.PathLike):
-            return self.submit_source(request, os.fspath(documents), Asked(named, split=split))
+        location = location_of(documents, of_dataset=bool(split or config or revision))
+        if location is not None:
+            asked_of = Asked(named, split=split, config=config, revision=revision)
+            return self.submit_source(request, location, asked_of)
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 
@@ -275,23 +288,68 @@ class Job:
             sleep(self._client.settings.timings.poll)
         return status
 
-    def results(self) -> Iterator[dict[str, Any]]:
-        """Result rows in order of index, failed documents included; what is stored so far."""
+    def listing(
+        self, *, join: bool = False, summary_column: str | None = None
+    ) -> AbstractContextManager[Listing]:
+        """A context in which the rows are read; see `results` for what they are."""
+        own = self._client
+        return listings.listing(
+            own.database, own._allowed, self.id, join=join, summary_column=summary_column
+        )
+
+    def results(
+        self, *, join: bool = False, summary_column: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Result rows in order of index, failed documents included; what is stored so far.
+
+        With `join` the source's own columns, the summary beside them, and why there is none in
+        `summary_error`. A source with a column `summary` keeps it: the new one is
+        `generated_summary` then, or what `summary_column` says.
+        """
         # A generator, so that the job's client stays open until the last row.
-        yield from results.rows(self._client.database, self.id)
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            yield from listing.rows()
 
     def save(
         self,
         path: str | os.PathLike[str],
         format: str | None = None,  # noqa: A002 - the option's name
+        *,
+        join: bool = False,
+        summary_column: str | None = None,
     ) -> int:
-        """Write the result rows to a file, whole or not at all; returns how many there are.
+        """Write the rows to a file or a URL, whole or not at all; returns how many there are.
 
         `format` is "jsonl", "csv" or "parquet"; without it, what `path` ends in, else
         "jsonl". Raises UsageError for another one, NotFound where the file can not be
-        written.
+        written. `join` and `summary_column` as in `results`.
         """
-        return results.save(self.results(), Path(path), format)
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            return results.save(listing.rows(), path, format, listing)
+
+    def to_dataset(self, *, join: bool = True, summary_column: str | None = None) -> "Dataset":
+        """The rows as a `datasets.Dataset` in a file under the home, mapped into memory.
+
+        Joined with the source unless `join` is False. The file is there until this process ends.
+        """
+        with self.listing(join=join, summary_column=summary_column) as listing:
+            return as_dataset.dataset(listing, self._client.settings.home / "results")
+
+    def push_to_hub(
+        self, repository: str, *, private: bool = False, summary_column: str | None = None
+    ) -> Pushed:
+        """Make `ORG/NAME`, a dataset on the hub, hold the join and a card of it.
+
+        What it held of an earlier push is replaced. The token is HF_TOKEN. Raises NotAllowed
+        where that may not write there, or the repository holds something else or, while
+        `private` is asked, is public; Unreachable where the hub does not answer.
+        """
+        client = self._client
+        with client.database.transaction() as tx:
+            job = jobs.get(tx, self.id)
+        with self.listing(join=True, summary_column=summary_column) as listing:
+            folder = client.settings.home / "results"
+            return push.push(job, listing, repository, private=private, folder=folder)
 
     def failures(self, samples: int = 3) -> list[Failures]:
         """Failed documents by error code, the most frequent first."""

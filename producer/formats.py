@@ -1,66 +1,131 @@
-"""Result rows as JSON lines, CSV or Parquet: rows in, bytes out, in flat memory.
+"""Rows as JSON lines, CSV or Parquet: rows in, bytes out, in flat memory.
 
-A writer takes rows and a file that is open for bytes, and returns how many rows it
-wrote. Where the bytes end up, and what becomes of half a file, is not known here.
+A writer takes rows, what columns they have, and a file that is open for bytes, and returns
+how many rows it wrote. Where the bytes end up, and what becomes of half a file, is not known
+here; nor is what the rows are of.
 """
 
+import base64
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from jobs.documents import storable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
-Writer = Callable[[Iterable[Row], BinaryIO], int]
 
 _CSV_HEADER = (
     *("index", "id", "summary", "input_tokens", "output_tokens", "truncated", "finish_reason"),
-    *("error_code", "error_message", "reference"),
+    *("depth", "spans", "error_code", "error_message", "reference"),
 )
-# Rows of one Parquet row group; so many are in memory at once.
+# Rows of one Parquet row group, and characters in them; so much is in memory at once.
 _ROW_GROUP = 10_000
+_GROUP_CHARACTERS = 32_000_000
 
 
-def write_jsonl(rows: Iterable[Row], out: BinaryIO) -> int:
-    """One object a line, in UTF-8."""
-    count = 0
-    for row in rows:
-        out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        count += 1
-    return count
+class Columns(Protocol):
+    """What columns rows have. Each is asked for only where it is needed."""
+
+    def header(self) -> Sequence[str]:
+        """Of a CSV file."""
+
+    def fields(self, row: Row) -> Sequence[object]:
+        """A row under that header."""
+
+    def table(self, rows: list[Row]) -> "pa.Table":
+        """Some rows, in the types of `schema`."""
+
+    def schema(self) -> "pa.Schema":
+        """Of a Parquet file."""
 
 
-def write_csv(rows: Iterable[Row], out: BinaryIO) -> int:
-    r"""CSV after RFC 4180, in UTF-8: a header, lines that end in CR LF, quotes where they
-    are needed; a line break in a summary stays in it, between quotes.
+class Writer(Protocol):
+    def __call__(self, rows: Iterable[Row], out: BinaryIO, columns: Columns = ...) -> int: ...
 
-    `error` becomes `error_code` and `error_message`. Null is an empty field, and so is
+
+class ResultColumns:
+    """Those of result rows.
+
+    In CSV `error` becomes `error_code` and `error_message`. Null is an empty field, and so is
     an empty string: `error_code` tells a failed document from an empty summary.
-    `truncated` is true or false, as in JSON.
+    `truncated` is true or false and `spans` brackets, as in JSON.
     """
-    table = csv.writer(codecs.getwriter("utf-8")(out))
-    table.writerow(_CSV_HEADER)
+
+    def header(self) -> Sequence[str]:
+        return _CSV_HEADER
+
+    def fields(self, row: Row) -> Sequence[object]:
+        error = row["error"] or {}
+        flat = {**row, "error_code": error.get("code"), "error_message": error.get("message")}
+        return [flat_value(flat[name]) for name in _CSV_HEADER]
+
+    def table(self, rows: list[Row]) -> "pa.Table":
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(rows, schema=self.schema())
+
+    def schema(self) -> "pa.Schema":
+        import pyarrow as pa
+
+        return pa.schema(
+            [
+                ("index", pa.int64()),
+                ("id", pa.string()),
+                ("summary", pa.string()),
+                ("input_tokens", pa.int32()),
+                ("output_tokens", pa.int32()),
+                ("truncated", pa.bool_()),
+                ("finish_reason", pa.string()),
+                ("depth", pa.int32()),
+                ("spans", pa.list_(pa.list_(pa.int64()))),
+                ("error", pa.struct([("code", pa.string()), ("message", pa.string())])),
+                ("reference", pa.string()),
+            ]
+        )
+
+
+RESULTS = ResultColumns()
+
+
+def write_jsonl(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS) -> int:
+    """One object a line, in UTF-8."""
+    del columns  # each object names its own
     count = 0
     for row in rows:
-        table.writerow(_csv_fields(row))
+        out.write(_line(row) + b"\n")
         count += 1
     return count
 
 
-def write_parquet(rows: Iterable[Row], out: BinaryIO) -> int:
-    """Parquet with zstd, a row group for each 10,000 rows; `error` is a struct or null."""
-    import pyarrow as pa
+def write_csv(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS) -> int:
+    r"""CSV after RFC 4180, in UTF-8: a header, lines that end in CR LF, quotes where they
+    are needed; a line break in a text stays in it, between quotes."""
+    table = csv.writer(codecs.getwriter("utf-8")(out))
+    table.writerow(columns.header())
+    count = 0
+    for row in rows:
+        fields = columns.fields(row)
+        try:
+            table.writerow(fields)
+        except UnicodeEncodeError:  # half a surrogate pair, as a source may have it
+            table.writerow([storable(each) if isinstance(each, str) else each for each in fields])
+        count += 1
+    return count
+
+
+def write_parquet(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS) -> int:
+    """Parquet with zstd, a row group for each 10,000 rows, or fewer where they are long."""
     from pyarrow.parquet import ParquetWriter
 
-    schema = _parquet_schema()
     count = 0
-    with ParquetWriter(out, schema, compression="zstd") as file:
-        for group in _groups(rows, _ROW_GROUP):
-            file.write_table(pa.Table.from_pylist(group, schema=schema))
+    with ParquetWriter(out, columns.schema(), compression="zstd") as file:
+        for group in groups(rows):
+            file.write_table(columns.table(group))
             count += len(group)
     return count
 
@@ -72,33 +137,43 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def _csv_fields(row: Row) -> list[object]:
-    error = row["error"] or {}
-    truncated = "true" if row["truncated"] else "false"
-    flat = {**row, "truncated": truncated}
-    flat |= {"error_code": error.get("code"), "error_message": error.get("message")}
-    return [flat[name] for name in _CSV_HEADER]
-
-
-def _parquet_schema() -> "pa.Schema":
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("index", pa.int64()),
-            ("id", pa.string()),
-            ("summary", pa.string()),
-            ("input_tokens", pa.int32()),
-            ("output_tokens", pa.int32()),
-            ("truncated", pa.bool_()),
-            ("finish_reason", pa.string()),
-            ("error", pa.struct([("code", pa.string()), ("message", pa.string())])),
-            ("reference", pa.string()),
-        ]
-    )
-
-
-def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while group := list(islice(remaining, size)):
+def groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """As many rows at once as memory has room for."""
+    group: list[Row] = []
+    characters = 0
+    for row in rows:
+        group.append(row)
+        characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(group) >= _ROW_GROUP or characters >= _GROUP_CHARACTERS:
+            yield group
+            group, characters = [], 0
+    if group:
         yield group
+
+
+def flat_value(value: object) -> object:
+    """As one field of CSV: what JSON has words or brackets for is written as there."""
+    if value is None or isinstance(value, str):
+        return value
+    written = as_json(value)
+    return json.loads(written) if written.startswith('"') else written
+
+
+def as_json(value: object) -> str:
+    """Times in ISO 8601, bytes in base64, what else JSON has no word for as Python prints it."""
+    return json.dumps(value, ensure_ascii=False, default=_in_words)
+
+
+def _line(row: Row) -> bytes:
+    written = as_json(row)
+    try:
+        return written.encode()
+    except UnicodeEncodeError:  # written as JSON can, too
+        return json.dumps(row, default=_in_words).encode()
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    moment = getattr(value, "isoformat", None)
+    return str(moment() if moment else value)

@@ -4,14 +4,18 @@ Which columns of mappings hold what is told from the first of them, which are re
 others and not lost.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 from typing import BinaryIO
 
 from jobs import columns
+from jobs.allowed_sources import is_url
 from jobs.columns import Asked, Chosen
 from jobs.documents import Columns, Document, Record, from_record, from_text, record_of_line
+from jobs.sources.hub.names import is_id
 from producer.submit import from_python, many
 
 
@@ -21,6 +25,19 @@ class Given:
 
     documents: Iterator[Document]
     chosen: Chosen | None = None
+
+
+def location_of(given: object, *, of_dataset: bool) -> str | None:
+    """Where the documents lie, if they are not given themselves.
+
+    A string could be meant as a text. It is a location where it is a URL, ORG/NAME, or where
+    something was said `of_dataset`. A path is a path, whatever dataset there may be of that name.
+    """
+    if isinstance(given, os.PathLike):
+        return str(Path(given).expanduser().absolute())
+    if isinstance(given, str) and (of_dataset or is_url(given) or is_id(given)):
+        return given
+    return None
 
 
 def of_python(given: object, asked: Asked) -> Given:

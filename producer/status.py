@@ -100,8 +100,8 @@ class JobStatusView:
 
 # Of a source. Where several files are, what they were found by stands for all of them.
 _PUBLIC = (
-    "kind", "path", "url", "pattern", "dataset", "config", "split", "commit", "files", "columns",
-    "guessed",
+    "kind", "path", "url", "pattern", "dataset", "config", "split", "revision", "commit",
+    "converted", "hub_file", "files", "columns", "guessed",
 )  # fmt: skip
 
 
@@ -155,8 +155,8 @@ def _parameters(job: JobRecord) -> dict[str, Any] | None:
 
 
 def _public_source(source: dict[str, Any]) -> dict[str, Any]:
-    several = "pattern" in source
-    left_out = {"path", "url"} if several else {"pattern"}
+    several = "pattern" in source or "config" in source
+    left_out = {"path", "url", "hub_file"} if several else {"pattern"}
     return {n: source[n] for n in _PUBLIC if n in source and n not in left_out}
 
 

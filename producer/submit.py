@@ -243,7 +243,8 @@ def many(given: object) -> Iterable[object]:
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         kind = type(given).__name__
         raise UsageError(
-            f"documents: got one {kind}; give a list of texts, or a pathlib.Path to a file"
+            f"documents: got one {kind}; give a list of texts, a pathlib.Path to a file, or a "
+            "dataset as 'ORG/NAME'"
         )
     return given
 

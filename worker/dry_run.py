@@ -14,7 +14,7 @@ from jobs.job import Validation
 from jobs.parameters import Effective, Parameters
 from jobs.sources import Sources
 from jobs.store import queueing
-from worker import models
+from worker import long_documents, models
 from worker.models import Resolved
 
 # Shards of the sample, spread evenly over the job, and documents of each.
@@ -46,6 +46,7 @@ def report(
     settled = {
         "prompt": effective.prompt,
         "max_input_tokens": effective.max_input_tokens,
+        "long_documents": effective.long_documents,
         "seed": effective.seed,
         **effective.generation,
     }
@@ -62,12 +63,16 @@ def _sample(
 ) -> dict[str, Any]:
     lengths = models.lengths(resolved, texts, effective)
     limit = effective.max_input_tokens
+    [frame] = models.lengths(resolved, [""], effective)
+    long = [length for length in lengths if limit is not None and length > limit]
     bad = Counter(document.error.code for document in documents if document.error is not None)
     return {
         "documents": len(documents),
         "bad": dict(bad.most_common()),
         "duplicates": len(texts) - len(set(texts)),
-        "too_long": 0 if limit is None else sum(length > limit for length in lengths),
+        "too_long": len(long),
+        # Into which they are cut, about.
+        "parts": sum(long_documents.count(length, limit or 0, frame) for length in long),
         "input_tokens": _summary(lengths),
         "histogram": histogram(lengths),
     }

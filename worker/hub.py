@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.errors import JobError, TransientError
+from jobs import hub
+from jobs.errors import JobError, NotAllowed, NotFound, TransientError, Unreachable
 from worker import model_files
-
-_LATER = frozenset({408, 429})
-"""Answers below 500 that still mean: ask again later."""
 
 
 def fetch_small_files(repository: str, revision: str | None) -> tuple[str, Path]:
@@ -56,45 +54,10 @@ def fetch_weights(repository: str, commit: str, folder: Path) -> None:
 @contextmanager
 def _asking(repository: str) -> Iterator[None]:
     """Tells a hub that says no (JobError) from one that says nothing (TransientError)."""
-    from huggingface_hub import is_offline_mode
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        HTTPError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-        RevisionResolutionError,
-    )
-
     try:
-        yield
-    except HFValidationError as error:
-        raise JobError("model_unknown", f"{repository}: {_first_line(error)}") from error
-    except GatedRepoError as error:
-        message = f"{repository}: is gated; accept its terms on the hub and set HF_TOKEN"
-        raise JobError("model_unknown", message) from error
-    except RepositoryNotFoundError as error:
-        message = f"{repository}: not on the hub, or private and HF_TOKEN does not open it"
-        raise JobError("model_unknown", message) from error
-    except RevisionNotFoundError as error:
-        message = f"{repository}: the hub does not have this revision of it"
-        raise JobError("model_unknown", message) from error
-    except HfHubHTTPError as error:
-        if error.response.status_code in _LATER or error.response.status_code >= 500:
-            raise _unreachable(repository, error) from error
-        raise JobError("model_unknown", f"{repository}: {_first_line(error)}") from error
-    except (HTTPError, OSError, RevisionResolutionError) as error:
-        if is_offline_mode():
-            message = f"{repository}: not in the local cache, and HF_HUB_OFFLINE keeps from asking"
-            raise JobError("model_unknown", message) from error
-        raise _unreachable(repository, error) from error
-
-
-def _unreachable(repository: str, error: Exception) -> TransientError:
-    reason = _first_line(error.__cause__ or error)
-    return TransientError("hub_unreachable", f"{repository}: the hub does not answer ({reason})")
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        with hub.asking(repository):
+            yield
+    except (NotFound, NotAllowed) as error:
+        raise JobError("model_unknown", str(error)) from error
+    except Unreachable as error:
+        raise TransientError("hub_unreachable", str(error)) from error

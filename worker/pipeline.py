@@ -23,8 +23,9 @@ from jobs.store import leasing
 from worker import outages, window
 from worker.beside import Beside
 from worker.engines import Engine
-from worker.halving import Halving, Item
+from worker.halving import Halving
 from worker.heartbeat import Heartbeat
+from worker.items import Item
 from worker.leases import Leases, about
 from worker.reader import Reader
 from worker.window import Spent, Window
@@ -194,12 +195,12 @@ class Pipeline:
         halving = Halving(self._engine(current.key), current.effective, deadline)
         made: Sequence[Portion] = current.set_aside
         reads = current.alone
-        while current.batches:
+        while not current.over:
             if self._worked and self._should_stop(current.key):
                 self._store(made)
                 return False
-            batch = self._begin(current, current.batches.pop(0), made)
-            if not reads and len(current.batches) < _READ_AHEAD:
+            batch = self._begin(current, current.next_batch(), made)
+            if not reads and not current.items and len(current.batches) < _READ_AHEAD:
                 self._reading.begin(partial(self._read_ahead, current.key))
                 reads = True
             made = self._generate(current, halving, batch) if batch else []
@@ -228,7 +229,8 @@ class Pipeline:
         spent = Spent(waiting=began - self._idle_since, generating=monotonic() - began)
         self._idle_since = began + spent.generating
         self._worked = True
-        return current.portions(made, spent)
+        with self._heartbeat.deadline(self._timings.batch_deadline):
+            return current.portions(made, spent)
 
     def _store(self, portions: Sequence[Portion]) -> None:
         if portions:

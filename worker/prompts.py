@@ -71,6 +71,12 @@ def encode(
     return encoded
 
 
+def token_spans(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[tuple[int, int]]:
+    """Where in `text` each of its tokens lies; nothing is framed and nothing cut."""
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [(start, stop) for start, stop in found["offset_mapping"]]
+
+
 def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:
     """Tokens of the input that are not the document's."""
     return len(_tokenize(tokenizer, kind, [frame(tokenizer, kind, prompt)("")])[0])

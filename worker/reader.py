@@ -1,24 +1,28 @@
-"""From leases to a window: read, prompt and tokenize the documents, and plan the batches.
+"""From leases to a window: read, prompt and tokenize the documents, and cut those too long.
 
 Beside the model where it can: what a window needs is ready when the one before is done. A
 shard that can not be read is given up here, and the others of its window go on.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.errors import JobError
-from jobs.job import Portion, Row, Shard
+from jobs.job import Part, Portion, Row, Shard
+from jobs.parameters import Effective
 from jobs.settings import Timings
 from jobs.sources import Sources
-from jobs.store import summaries
-from worker import batching, window
+from jobs.store import parts, summaries
+from worker import long_documents, rows, window
 from worker.engines import Engine
-from worker.halving import Item, failed
 from worker.heartbeat import Heartbeat
+from worker.items import Item
 from worker.leases import Leases
+from worker.reduction import Reduction
 from worker.window import Window
 
 # A document that so many workers died of, each with nothing else in hand, is not tried again;
@@ -28,6 +32,24 @@ _DEATHS = 3
 # So many machines in a row may vanish before they have begun a batch. Most do so for reasons of
 # their own; but one that is ended for the memory that a model takes, is ended again and again.
 _VANISHED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Of a shard: rows of what can not be summarized, and what the model has to do."""
+
+    rows: list[Row]
+    items: list[Item] = field(default_factory=list)
+    reductions: dict[tuple[int, int], Reduction] = field(default_factory=dict)
+    """Of documents that are done in parts, by shard and index."""
+
+    def reduce(self, document: Reduction) -> None:
+        first = document.begin()
+        if isinstance(first, Row):
+            self.rows.append(first)
+            return
+        self.items.extend(first)
+        self.reductions[document.key] = document
 
 
 class Reader:
@@ -54,36 +76,56 @@ class Reader:
         read: list[Shard] = []
         set_aside: list[Portion] = []
         items: list[Item] = []
+        reductions: dict[tuple[int, int], Reduction] = {}
         for shard in together:
             found = self._leases.answer_for([shard], partial(self._read, engine, shard))
             if found is None:
                 continue
-            rows, mine = found
-            if rows or not mine:
-                set_aside.append(Portion(shard, rows, done=not mine))
-            items += mine
+            if found.rows or not found.items:
+                set_aside.append(Portion(shard, found.rows, done=not found.items))
+            items += found.items
+            reductions |= found.reductions
             read.append(shard)
-        bounds = window.bounds(engine, first.effective, first.deaths)
         return Window(
             key=first.key,
             effective=first.effective,
             alone=first.alone,
             shards=read,
             set_aside=set_aside,
-            batches=_plan(items, first.suspects, bounds),
-            bounds=bounds,
+            items=items,
+            bounds=window.bounds(engine, first.effective, first.deaths),
+            suspects=first.suspects,
+            reductions=reductions,
         )
 
-    def _read(self, engine: Engine, shard: Shard) -> tuple[list[Row], list[Item]]:
-        """Rows for what can not be summarized, and what can."""
+    def _read(self, engine: Engine, shard: Shard) -> Read:
         _refuse_endless(shard)
+        kept = self._kept(shard)
         # A disk, a chat template or a tokenizer that never answers must not hold it for ever.
         with self._heartbeat.deadline(self._timings.batch_deadline):
-            rows, documents = _set_aside(shard, self._unfinished(shard))
+            failed, documents = _set_aside(shard, self._unfinished(shard))
             texts = [document.text or "" for document in documents]
             encoded = engine.encode(texts, shard.effective) if texts else []
-        pairs = zip(documents, encoded, strict=True)
-        return rows, [Item(shard.id, document, ids) for document, ids in pairs]
+            found = Read(failed)
+            for document, ids in zip(documents, encoded, strict=True):
+                if not ids.truncated or shard.effective.long_documents == "truncate":
+                    found.items.append(Item(shard.id, document, ids))
+                elif shard.effective.long_documents == "fail":
+                    found.rows.append(_too_long(engine, document, shard.effective))
+                else:
+                    found.reduce(
+                        Reduction(engine, shard.effective, shard.id, document, kept[document.index])
+                    )
+        return found
+
+    def _kept(self, shard: Shard) -> dict[int, list[Part]]:
+        """Parts that were done before, by document."""
+        found: dict[int, list[Part]] = defaultdict(list)
+        if shard.effective.long_documents == "map-reduce":
+            with self._database.transaction() as tx:
+                for part in parts.kept(tx, shard.job_id, shard.start, shard.stop):
+                    found[part.index].append(part)
+        return found
 
     def _unfinished(self, shard: Shard) -> list[Document]:
         documents = self._sources.read(shard)
@@ -111,36 +153,22 @@ def _refuse_endless(shard: Shard) -> None:
         )
 
 
+def _too_long(engine: Engine, document: Document, effective: Effective) -> Row:
+    message = long_documents.too_long(engine, document.text or "", effective)
+    return rows.failed(document, "too_long", f"document {document.index} has {message}")
+
+
 def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], list[Document]]:
     """Rows for what can not be summarized, and the documents that can."""
-    rows, good = [], []
+    bad, good = [], []
     for document in documents:
         alone = shard.suspects.get(document.index, 0)
         if document.error is not None:
-            rows.append(failed(document, document.error.code, document.error.message))
+            bad.append(rows.failed(document, document.error.code, document.error.message))
         elif alone >= _DEATHS:
             died = f"in hand, alone, each of the {alone} times a worker died"
-            rows.append(failed(document, "worker_died", f"document {document.index}: {died}"))
+            message = f"document {document.index}: {died}"
+            bad.append(rows.failed(document, "worker_died", message))
         else:
             good.append(document)
-    return rows, good
-
-
-def _plan(
-    items: Sequence[Item], suspects: dict[int, int], bounds: batching.Bounds
-) -> list[list[Item]]:
-    """The longest first, but for the batch with the first document, which goes before them: where
-    a slice has time for one batch only, and longer ones keep coming, it would never be its turn.
-
-    Suspects come last and alone, so that what they do, they do to nobody else. Only a shard
-    that is done by itself has any.
-    """
-    last = [item for item in items if item.document.index in suspects]
-    others = [item for item in items if item.document.index not in suspects]
-    plan = batching.plan(
-        [len(item.encoded.ids) for item in others],
-        max_num_batched_tokens=bounds.max_num_batched_tokens,
-        max_num_seqs=bounds.max_num_seqs,
-    )
-    plan.sort(key=lambda batch: 0 not in batch)
-    return [[others[position] for position in batch] for batch in plan] + [[item] for item in last]
+    return bad, good

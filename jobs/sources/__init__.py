@@ -14,11 +14,12 @@ where it is another. Whether a file may be read is checked when it is submitted 
 each read: a row may have come another way.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
-from typing import Any
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
 
 from jobs import columns
 from jobs.allowed_sources import Allowed
@@ -31,7 +32,10 @@ from jobs.sources.asked import Asked
 from jobs.sources.cuts import Cuts
 from jobs.sources.files import Files
 from jobs.sources.kinds import ManyInAFile
-from jobs.sources.located import File
+from jobs.sources.located import File, Rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,7 @@ class Found:
     """To be stored with the job."""
     files: Iterator[File]
     """All of them with their stamps, in order; they are opened one after the other."""
-    rows: tuple[int, int | None]
-    """Of all documents in the files: the first, and where to stop."""
+    rows: Rows
 
 
 def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
@@ -53,7 +56,7 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
     where it can not be read again where it lies, such as a pipe, or its columns or its kind
     can not be told.
     """
-    located = places.of_location(location).find(location, asked, allowed)
+    located = places.of_location(location, asked, allowed).find(location, asked, allowed)
     kind, found = kinds.choose(location, located, asked.format)
     source: dict[str, Any] = {"kind": kind, **located.facts}
     if located.pattern is not None:
@@ -65,7 +68,14 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
     source |= described.facts | first
     source |= {"columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
     rest = (_stamped(file, source, allowed) for file in found[1:])
-    return Found(source, chain([first], rest), located.rows)
+    rows = located.rows(partial(_count, source, allowed))
+    return Found(source, chain([first], rest), rows)
+
+
+def _count(source: dict[str, Any], allowed: Allowed, several: Sequence[File]) -> int:
+    found = Found(source, iter(several), (0, None))
+    [*shards] = plan(found, repeat(sys.maxsize), allowed)
+    return shards[-1].stop if shards else 0
 
 
 def plan(found: Found, sizes: Iterator[int], allowed: Allowed) -> Iterator[NewShard]:
@@ -106,6 +116,8 @@ class Sources:
     def __init__(self, database: Database, allowed: Allowed) -> None:
         self._database = database
         self._files = Files(allowed)
+        self._stated: tuple[dict[str, Any], File, pa.Schema | None] | None = None
+        """A source, the file of it that was asked for its columns last, and these."""
 
     def check(self, source: dict[str, Any]) -> None:
         """Raises JobError where the source may not or can not be read or is not what it was,
@@ -113,8 +125,8 @@ class Sources:
         if source["kind"] != inline.KIND:
             if kinds.one_in_a_file(source["kind"]) is None:
                 _many(source["kind"])
-            with self._files.opened(source, {}):
-                pass
+            with self._files.opened(source, {}) as opened:
+                opened.file.read(1)  # some places fetch a file when it is read
 
     def read(self, extent: Extent) -> list[Document]:
         """Its documents in order of index, unusable ones among them.
@@ -138,6 +150,18 @@ class Sources:
         if extent.source["kind"] == inline.KIND:
             return inline.rows(self._database, extent)
         return [dict(record.value) for record in self._records(extent, None)]
+
+    def schema(self, extent: Extent) -> "pa.Schema | None":
+        """The columns of the file that it lies in, with their types; None where that does not
+        state them, and only its rows tell. Raises what `read` raises."""
+        source = extent.source
+        if kinds.many_in_a_file(source["kind"]) is None:
+            return None
+        file = (extent.position or {}).get("file", {})
+        if self._stated is None or self._stated[:2] != (source, file):
+            with self._files.opened(source, file) as opened:
+                self._stated = source, file, kinds.schema(source["kind"], opened)
+        return self._stated[2]
 
     def close(self) -> None:
         self._files.close()

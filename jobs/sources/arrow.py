@@ -35,6 +35,11 @@ def describe(opened: Opened) -> Described:
     return Described(Schema({field.name: str(field.type) for field in fields}))
 
 
+def schema(opened: Opened) -> "pa.Schema":
+    """All of its columns, with their types."""
+    return _cursor(opened).schema
+
+
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file by the lengths of its batches; a shard may span several."""
     documents = size = before = 0

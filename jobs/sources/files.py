@@ -27,8 +27,8 @@ def submitted(file: File, source: Mapping[str, Any], allowed: Allowed) -> Iterat
     """
     place = places.of_file(file)
     whole = {**source, **file}
-    name = place.name(file)
-    with place.submitting(file):
+    name = place.name(whole)
+    with place.submitting(whole):
         opened = _open(place, whole, source, allowed)
         try:
             yield opened

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.documents import Record
 from jobs.errors import UsageError
@@ -11,6 +11,9 @@ from jobs.sources import arrow, compressed, delimited, jsonl, parquet, texts
 from jobs.sources.cuts import Cuts
 from jobs.sources.located import File, Located
 from jobs.sources.opened import Described, Opened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Kind(Protocol):
@@ -67,6 +70,9 @@ class OneInAFile(Kind, Protocol):
 _MANY: Mapping[str, ManyInAFile] = {kind.KIND: kind for kind in (jsonl, delimited, parquet, arrow)}
 _ONE: Mapping[str, OneInAFile] = {kind.KIND: kind for kind in (texts,)}
 _KINDS: Mapping[str, Kind] = {**_MANY, **_ONE}
+_STATE_TYPES: Mapping[str, Callable[[Opened], "pa.Schema"]] = {
+    kind.KIND: kind.schema for kind in (parquet, arrow)
+}
 
 
 def many_in_a_file(kind: str) -> ManyInAFile | None:
@@ -75,6 +81,12 @@ def many_in_a_file(kind: str) -> ManyInAFile | None:
 
 def one_in_a_file(kind: str) -> OneInAFile | None:
     return _ONE.get(kind)
+
+
+def schema(kind: str, opened: Opened) -> "pa.Schema | None":
+    """A file's columns, where those of its kind say of what types they are. Raises Unreadable."""
+    stated = _STATE_TYPES.get(kind)
+    return stated(opened) if stated else None
 
 
 def described(kind: str, opened: Opened) -> Described:

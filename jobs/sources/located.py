@@ -1,6 +1,6 @@
 """What a place says of a location: which files there are, before any of them is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,17 @@ File = dict[str, Any]
 """A file as it is stored, with its job or with a shard's position: the key of its place (`path`,
 `url`) says where it is; all else is its stamp, by which it is known again, `size` (bytes) among
 it. Of a file that was only found so far there is no stamp."""
+
+
+Rows = tuple[int, int | None]
+"""Of all documents in the files, one after the other: the first, and where to stop."""
+
+Count = Callable[[Sequence[File]], int]
+"""How many documents files hold."""
+
+
+def _all(count: Count) -> Rows:  # noqa: ARG001 - of a slice
+    return 0, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +33,5 @@ class Located:
     """Where the place knows of what kind they are."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Of all of them, for the source to be stored with; each file is opened with them."""
-    rows: tuple[int, int | None] = (0, None)
-    """Of all documents in the files, one after the other: the first, and where to stop."""
+    rows: Callable[[Count], Rows] = _all
+    """Which documents are wanted. Asks to count some of the files only where it needs to."""

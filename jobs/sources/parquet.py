@@ -37,6 +37,11 @@ def describe(opened: Opened) -> Described:
     return Described(Schema({field.name: str(field.type) for field in fields}))
 
 
+def schema(opened: Opened) -> "pa.Schema":
+    """All of its columns, with their types."""
+    return _cursor(opened).schema
+
+
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     cursor = _cursor(opened)
     text = opened.source["columns"]["text"]

@@ -145,6 +145,8 @@ def _result(row: Any) -> dict[str, Any]:
         "output_tokens": row["output_tokens"],
         "truncated": row["truncated"],
         "finish_reason": row["finish_reason"],
+        "depth": row["depth"],
+        "spans": row["spans"],
         "error": None if code is None else {"code": code, "message": row["error_message"]},
         "reference": row["reference"],
     }

@@ -70,11 +70,14 @@ def _timings(timings: Timings, everything: bool) -> Iterator[Shown]:
 
 
 def _flags(context: click.Context) -> Iterator[Shown]:
-    group = cast("click.Group", context.find_root().command)
-    for name in settings.commands(group.list_commands(context)):
-        if found := group.get_command(context, name):
-            for default in defaults.of(name, found):
-                yield Shown(f"{name}.{default.flag}", _plain(default.value), default.place)
+    root = context.find_root()
+    for name in settings.commands(root.obj):
+        found: click.Command | None = root.command
+        for word in name.split():
+            found = cast("click.Group", found).get_command(context, word)
+        for default in defaults.of(name, found) if found else ():
+            flag = f"{name.replace(' ', '.')}.{default.flag}"
+            yield Shown(flag, _plain(default.value), default.place)
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`gistmill submit`: files or standard input become a job."""
+"""`gistmill submit`: files, a dataset or standard input become a job."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ Examples:
   gistmill submit papers.jsonl --model facebook/bart-large-cnn --num-beams 4
   gistmill submit papers.jsonl --model lead-3 --deadline 8h --dry-run
   gistmill submit 's3://corpus/2026/*.parquet' --model lead-3
+  gistmill submit EdinburghNLP/xsum --split test --model lead-3
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
@@ -36,7 +37,9 @@ Examples:
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
-@click.option("--split", help="Of a dataset that has several.")
+@click.option("--split", help="Of a dataset: train, test[:10%], train+test.")
+@click.option("--config", metavar="NAME", help="Of a dataset on the hub that has several.")
+@click.option("--revision", help="Of a dataset on the hub: a branch, a tag or a commit.")
 @click.option("--text-column", help="What to summarize. [default: guessed]")
 @click.option("--id-column", help="Your own ids, given back. '' for none. [default: guessed]")
 @click.option("--reference-column", help="Human summaries, given back too. [default: guessed]")
@@ -57,7 +60,7 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Print the job's id and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
-    """Submit SOURCE: a file, a folder, a pattern, a URL, or - for standard input."""
+    """Submit SOURCE: files, a URL, a dataset of the hub, or - for standard input."""
     request = _request(given)
     asked = _asked(given)
     if given["lines"] and source != "-":
@@ -104,7 +107,8 @@ def _asked(given: dict[str, Any]) -> Asked:
     from jobs.sources.asked import Asked
 
     named = columns.Asked(given["text_column"], given["id_column"], given["reference_column"])
-    return Asked(named, format=given["format"], split=given["split"])
+    of_dataset = {name: given[name] for name in ("config", "split", "revision")}
+    return Asked(named, format=given["format"], **of_dataset)
 
 
 def _deadline(text: str | None) -> datetime | None:

@@ -30,7 +30,7 @@ def here(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> Mill:
 
 @pytest.mark.parametrize("given", ["papers.jsonl", b"x", {"text": "x"}, 3])
 def test_one_thing_in_the_place_of_many(here: Mill, given: object) -> None:
-    with pytest.raises(UsageError, match=r"give a list of texts, or a pathlib\.Path"):
+    with pytest.raises(UsageError, match=r"give a list of texts, a pathlib\.Path"):
         gistmill.submit(given, model="lead-1")  # type: ignore[arg-type]
 
 

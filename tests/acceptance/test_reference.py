@@ -18,6 +18,8 @@ EXAMPLES = {name: reference.examples(command) for name, command in reference.com
 SERVERS = ("up", "worker", "dispatch")
 # Commands that need a job that is not over.
 ON_A_WAITING_JOB = ("pause", "resume", "priority", "cancel")
+# Commands whose examples tests/acceptance/test_showing_models.py types, before a hub.
+ASK_A_HUB = [name for name in EXAMPLES if name.split()[0] in ("models", "datasets")]
 # What the others end with, where that is not 0.
 ENDS = {"wait": 3, "watch": 3}
 NEEDS_A_HUB = "facebook/bart-large-cnn"
@@ -90,7 +92,7 @@ def test_every_example_but_those_that_run_for_ever(shell: Shell) -> None:
     for name in ON_A_WAITING_JOB:
         for line in EXAMPLES[name]:
             shell.type(line, job=waiting)
-    done = {*ON_A_WAITING_JOB, *SERVERS, "migrate", "demo"}
+    done = {*ON_A_WAITING_JOB, *SERVERS, *ASK_A_HUB, "migrate", "demo"}
     for name in EXAMPLES.keys() - done:
         for line in EXAMPLES[name]:
             if "zsh" in line:  # for another shell than the one that types here

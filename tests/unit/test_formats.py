@@ -21,6 +21,8 @@ DONE: dict[str, Any] = {
     "output_tokens": 3,
     "truncated": True,
     "finish_reason": "length",
+    "depth": 1,
+    "spans": [[0, 12], [10, 30]],
     "error": None,
     "reference": "",
 }
@@ -32,6 +34,8 @@ FAILED: dict[str, Any] = {
     "output_tokens": 0,
     "truncated": False,
     "finish_reason": None,
+    "depth": 0,
+    "spans": None,
     "error": {"code": "invalid_json", "message": "document 1: not JSON"},
     "reference": None,
 }
@@ -63,6 +67,8 @@ def test_csv() -> None:
         "output_tokens": "3",
         "truncated": "true",
         "finish_reason": "length",
+        "depth": "1",
+        "spans": "[[0, 12], [10, 30]]",
         "error_code": "",
         "error_message": "",
         "reference": "",
@@ -72,13 +78,13 @@ def test_csv() -> None:
 
 
 def test_csv_as_rfc_4180_has_it() -> None:
-    content = written(formats.write_csv, [{**DONE, "summary": 'a "b"\nc'}]).read()
+    content = written(formats.write_csv, [{**DONE, "summary": 'a "b"\nc', "spans": None}]).read()
     header, row = content.split(b"\r\n", 1)
     assert header == (
-        b"index,id,summary,input_tokens,output_tokens,truncated,finish_reason,"
+        b"index,id,summary,input_tokens,output_tokens,truncated,finish_reason,depth,spans,"
         b"error_code,error_message,reference"
     )
-    assert row == b'0,"a,1","a ""b""\nc",12,3,true,length,,,\r\n'
+    assert row == b'0,"a,1","a ""b""\nc",12,3,true,length,1,,,,\r\n'
 
 
 # What SQL gives back: no NUL, no surrogates.
@@ -99,6 +105,8 @@ def test_parquet() -> None:
         "output_tokens": "int32",
         "truncated": "bool",
         "finish_reason": "string",
+        "depth": "int32",
+        "spans": "list<element: list<element: int64>>",
         "error": "struct<code: string, message: string>",
         "reference": "string",
     }
@@ -118,4 +126,4 @@ def test_a_job_without_rows() -> None:
     assert written(formats.write_jsonl, []).read() == b""
     assert read_csv(written(formats.write_csv, [])) == []
     table = pyarrow.parquet.read_table(written(formats.write_parquet, []))
-    assert (table.num_rows, table.num_columns) == (0, 9)
+    assert (table.num_rows, table.num_columns) == (0, 11)

@@ -24,10 +24,11 @@ from transformers import (
     SmolLM3Config,
 )
 
+from jobs import model_types
 from jobs.parameters import Effective
 from tests.models import tiny_llama
 from worker.engines import Generated
-from worker.engines.native import NativeEngine, decoder_only, unsupported
+from worker.engines.native import NativeEngine, unsupported
 from worker.engines.native.segments import Segments
 
 VOCABULARY = 120
@@ -128,7 +129,7 @@ def test_a_batch_gives_what_generate_gives_alone(family: str, tokenizer: Any) ->
 
 
 def test_the_tested_families_are_the_known_ones() -> None:
-    assert {config.model_type for config in CONFIGS.values()} == decoder_only.KNOWN
+    assert {config.model_type for config in CONFIGS.values()} == model_types.DECODER_ONLY
 
 
 def test_a_sample_does_not_depend_on_its_batch(tokenizer: Any) -> None:

@@ -73,12 +73,17 @@ class Engine(Protocol):
         """Prompt, tokenize and truncate, one result for each text."""
         ...
 
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in `text` each of its tokens lies, as `encode` counts them: characters
+        `start <= place < stop`, in order; none of the prompt's or the template's."""
+        ...
+
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
         """Generate for one batch; row i samples with seeds[i] where sampling is on.
 
-        Other threads may encode and decode meanwhile.
+        Other threads may encode and decode meanwhile, two of them at once.
 
         Raises OutOfMemory and DeviceLost, and MODEL_ERRORS over an input.
         """

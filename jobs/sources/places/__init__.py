@@ -2,6 +2,7 @@
 
     local   a path on this machine, a folder, or a pattern of paths
     urls    whatever fsspec opens: s3://, https://, gs:// ...
+    hub     datasets of the Hugging Face hub, and files in them
 
 A file of a place has a key of that place's own, which says where it is (`located.File`).
 """
@@ -11,10 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
 from jobs.allowed_sources import Allowed, is_url
-from jobs.errors import JobError
+from jobs.errors import JobError, UsageError
 from jobs.sources.asked import Asked
+from jobs.sources.hub.names import named
 from jobs.sources.located import Located
-from jobs.sources.places import local, urls
+from jobs.sources.places import hub, local, urls
 
 
 class Place(Protocol):
@@ -42,10 +44,16 @@ class Place(Protocol):
         may pass."""
 
 
-_PLACES: tuple[Place, ...] = (local, urls)
+_PLACES: tuple[Place, ...] = (local, urls, hub)
 
 
-def of_location(location: str) -> Place:
+def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
+    """`allowed` says whether to look if there is a path of that name. Raises UsageError for what
+    is asked of a dataset of the hub, and is none."""
+    if named(location, allowed) is not None:
+        return hub
+    if asked.config or asked.revision:
+        raise UsageError(f"{location}: --config and --revision are for datasets of the hub")
     return urls if is_url(location) and not local.is_here(location) else local
 
 

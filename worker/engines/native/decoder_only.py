@@ -12,14 +12,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from jobs.model_types import DECODER_ONLY
 from worker.engines.native import linear
 from worker.engines.native.segments import ATTENTION, Segments, nothing
 from worker.engines.native.transfers import sent
-
-KNOWN = frozenset(
-    ["gemma", "granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3"]
-)
-"""Families whose parity with `generate` is tested."""
 
 _GROUP = 2048
 """Tokens that are read at once: enough for the processor's full speed, little memory."""
@@ -139,7 +135,7 @@ def opening(batch: Sequence[list[int]], device: torch.device) -> Tensor:
 
 def unsupported(config: PreTrainedConfig) -> str | None:
     """What of a model's configuration is not known here, in a few words."""
-    if config.model_type not in KNOWN:
+    if config.model_type not in DECODER_ONLY:
         return f"model_type {config.model_type}"
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     # Mistral and Phi-3 have no layer types: a window is everywhere.

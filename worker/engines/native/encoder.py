@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
-from worker.engines.native import families
+from jobs.model_types import BART_LIKE
 
 _ATTENTION = "gistmill-documents"
 """The name of `attend` among the attention functions of transformers. It has no mask function:
@@ -27,7 +27,7 @@ _SCORES = 1 << 18
 
 def knows(config: PreTrainedConfig) -> bool:
     """Whether such a model's encoder can attend so."""
-    return config.model_type in families.BART_LIKE
+    return config.model_type in BART_LIKE
 
 
 def settle(encoder: PreTrainedModel) -> None:

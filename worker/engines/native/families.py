@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-BART_LIKE = frozenset({"bart", "mbart", "pegasus", "marian"})
-T5_LIKE = frozenset({"t5", "mt5"})
+from jobs.model_types import BART_LIKE, T5_LIKE
+
 KNOWN = BART_LIKE | T5_LIKE
 
 Norm = Callable[[Tensor], Tensor]

@@ -1,0 +1,56 @@
+"""What there is to give back of a job: its result rows, or its source joined with them."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Protocol
+
+from jobs.allowed_sources import Allowed
+from jobs.database import Database
+from jobs.errors import UsageError
+from jobs.sources import Sources
+from producer import results
+from producer.formats import Columns, ResultColumns
+from producer.joining import Joined
+
+
+class Listing(Columns, Protocol):
+    """Rows in order of index, and their columns."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Of the documents that are over by now, failed ones included."""
+
+    @property
+    def summary_column(self) -> str:
+        """The column with the summaries."""
+
+
+class Results(ResultColumns):
+    """Result rows as they are."""
+
+    summary_column = "summary"
+
+    def __init__(self, database: Database, job_id: str) -> None:
+        self._database = database
+        self._job_id = job_id
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        return results.rows(self._database, self._job_id)
+
+
+@contextmanager
+def listing(
+    database: Database,
+    allowed: Allowed,
+    job_id: str,
+    *,
+    join: bool,
+    summary_column: str | None = None,
+) -> Iterator[Listing]:
+    """What is read of the source is let go of at the end. See `joining.Joined`."""
+    if not join:
+        if summary_column is not None:
+            raise UsageError("--summary-column names a column beside the source's: add --join")
+        yield Results(database, job_id)
+        return
+    with closing(Sources(database, allowed)) as sources:
+        yield Joined(database, sources, job_id, summary_column)

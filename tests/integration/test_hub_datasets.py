@@ -1,0 +1,237 @@
+"""Datasets of a hub as sources: a stub on loopback, its real clients in processes of their own."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import hub
+from tests.hub import History, Request
+from tests.hub_client import Case, ask
+from tests.hub_data import card, jsonl, parquet, rows, text
+
+TOKEN = {"HF_TOKEN": hub.TOKEN, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | History]:
+    made = tmp_path_factory.mktemp("repositories")
+    plain = made / "plain"
+    parquet(plain / "data/train-00000-of-00002.parquet", rows(7))
+    parquet(plain / "data/train-00001-of-00002.parquet", rows(4, begin=7))
+    parquet(plain / "data/test-00000-of-00001.parquet", rows(3, begin=11))
+    lines = made / "lines"
+    card(
+        lines,
+        "configs:\n- config_name: one\n  data_files:\n  - split: train\n    path: a.jsonl\n"
+        "  - split: test\n    path: b.jsonl\n- config_name: two\n  data_files: b.jsonl\n",
+    )
+    jsonl(lines / "a.jsonl", rows(5))
+    jsonl(lines / "b.jsonl", rows(3, begin=5))
+    script, lost, converted = made / "script", made / "lost", made / "converted"
+    card(script, "license: mit\n")
+    for folder in (script, lost):
+        text(folder / f"{folder.name}.py", "raise SystemExit('it was run')\n")
+    parquet(converted / "default/validation/0000.parquet", rows(2))
+    parquet(converted / "default/partial-train/0000.parquet", rows(2))
+    array = made / "array"
+    text(array / "train.json", json.dumps(rows(2)))
+    of_array = made / "of_array"
+    parquet(of_array / "default/train/0000.parquet", rows(2))
+    return {
+        "datasets/o/plain": plain,
+        "datasets/o/lines": lines,
+        "datasets/o/script": History(script, converted=converted, tags={"v1": plain}),
+        "datasets/o/lost": lost,
+        "datasets/o/array": History(array, converted=of_array),
+        "datasets/o/closed": plain,
+        "datasets/o/private": plain,
+    }
+
+
+@pytest.fixture(scope="module")
+def answered() -> list[Request]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def url(folders: dict[str, Path | History], answered: list[Request]) -> Iterator[str]:
+    said: dict[str, dict[str, Any]] = {
+        "datasets/o/closed": {"gated": "manual"},
+        "datasets/o/private": {"private": True},
+    }
+    moved = {"datasets/plain": "datasets/o/plain"}
+    with hub.serve(folders, said, moved=moved, answered=answered) as url:
+        yield url
+
+
+def texts(begin: int, end: int) -> list[str]:
+    return [row["document"] for row in rows(end - begin, begin)]
+
+
+def both(url: str, home: Path, *cases: Case, **environment: str) -> list[dict[str, Any]]:
+    """Submitted, and then read as a worker with a cache of its own does it."""
+    submitted = ask(url, home / "submits", *cases, **environment)
+    assert all("source" in each for each in submitted), submitted
+    read = ask(url, home / "works", *submitted, **environment)
+    return [{**one, **two} for one, two in zip(submitted, read, strict=True)]
+
+
+def test_splits_and_slices(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
+    plain, lines = {"location": "o/plain"}, {"location": "o/lines", "config": "one"}
+    wanted = {
+        "train": (plain, 0, 11),
+        "test": (plain, 11, 14),
+        "train[:25%]": (plain, 0, 3),
+        "train[5:9]": (plain, 5, 9),
+        "train[-2:]": (plain, 9, 11),
+        "train+test": (plain, 0, 14),
+        "train[50%:]+test[:1]": (plain, 6, 12),
+    }
+    of_lines = {"train": (0, 5), "train[1:-1]": (1, 4), "train+test": (0, 8)}
+    cases = [{**case, "split": split} for split, (case, _, _) in wanted.items()]
+    cases += [{**lines, "split": split} for split in of_lines]
+    found = both(url, tmp_path, *cases)
+    ranges = [(begin, end) for _, begin, end in wanted.values()] + [*of_lines.values()]
+    assert [each["texts"] for each in found] == [texts(*each) for each in ranges]
+    source = found[0]["source"]
+    assert source["commit"] == hub.commit(folders["datasets/o/plain"])
+    stored = {name: source[name] for name in ("kind", "dataset", "config", "split", "files")}
+    assert stored == {
+        "kind": "parquet",
+        "dataset": "o/plain",
+        "config": "default",
+        "split": "train",
+        "files": 2,
+    }
+    assert source["columns"] == {"text": "document", "id": "id", "reference": "summary"}
+
+
+def test_planning_reads_no_data_of_parquet(
+    url: str, answered: list[Request], folders: dict[str, Any], tmp_path: Path
+) -> None:
+    large = parquet(tmp_path / "large/train-00000.parquet", rows(30_000), row_group_size=1000)
+    folders["datasets/o/large"] = large.parent
+    del answered[:]
+    [found] = ask(url, tmp_path, {"location": "o/large", "split": "train[-10%:]"})
+    assert found["shards"][-1][1] == 3000
+    sent = sum(each.sent for each in answered if each.path.endswith(".parquet"))
+    assert 0 < sent < large.stat().st_size / 4
+
+
+def test_what_is_named_otherwise(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
+    at = hub.commit(folders["datasets/o/plain"])
+    cases: list[Case] = [
+        {"location": "plain", "split": "test"},
+        {"location": f"o/plain@{at}", "split": "test"},
+        {"location": "https://huggingface.co/datasets/o/plain", "split": "test"},
+        {"location": "hf://datasets/o/plain/data/test-00000-of-00001.parquet"},
+        {"location": "hf://datasets/o/plain@main/data/te*.parquet"},
+        {"location": "hf://datasets/o/lines/b.jsonl", "allowed": ["hf://datasets/o/"]},
+    ]
+    found = both(url, tmp_path, *cases)
+    assert [each["texts"] for each in found] == [texts(11, 14)] * 5 + [texts(5, 8)]
+    assert [each["source"]["dataset"] for each in found[:2]] == ["o/plain"] * 2
+    assert {each["source"]["commit"] for each in found[:5]} == {at}
+
+
+def test_what_the_hub_converted(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
+    cases = [
+        {"location": "o/script", "split": "validation"},
+        {"location": "o/script", "revision": "refs/convert/parquet", "split": "validation"},
+        {"location": "o/script", "split": "partial-train"},
+        {"location": "o/script", "revision": "v1", "split": "test"},
+        {"location": "o/array"},
+    ]
+    found = both(url, tmp_path, *cases)
+    of_v1 = texts(11, 14)
+    assert [each["texts"] for each in found] == [*[texts(0, 2)] * 3, of_v1, texts(0, 2)]
+    assert [each["source"].get("converted") for each in found] == [True, True, True, None, True]
+    assert found[0]["source"]["commit"] == hub.commit(folders["datasets/o/script"].converted)
+
+
+ERRORS: list[tuple[Case, str, str]] = [
+    ({"location": "o/plain"}, "UsageError", "choose one with --split: train, test"),
+    ({"location": "o/plain", "split": "tran"}, "UsageError", "did you mean train?"),
+    ({"location": "o/plain", "split": "train[:x]"}, "UsageError", "write train, train[:10%]"),
+    ({"location": "o/plain", "split": "train[:1]+test"}, "UsageError", "a job for each"),
+    ({"location": "o/lines"}, "UsageError", "choose one with --config: one, two"),
+    ({"location": "o/lines", "config": "tow"}, "UsageError", "it has one, two; did you mean two?"),
+    ({"location": "o/plain", "revision": "v9"}, "NotFound", "does not have this revision"),
+    ({"location": "o/plain@v1", "revision": "v2"}, "UsageError", "name one of them"),
+    ({"location": "o/nothing"}, "NotFound", "no file o/nothing here; as a dataset: o/nothing: not"),
+    ({"location": "hf://datasets/o/nothing"}, "NotFound", "o/nothing: not on the hub"),
+    ({"location": "hf://datasets/o/plain/no*"}, "NotFound", "no such file in this dataset"),
+    ({"location": "hf://datasets/o/plain/data", "split": "test"}, "UsageError", "taken whole"),
+    ({"location": "o/script", "split": "train"}, "UsageError", "--split partial-train takes that"),
+    ({"location": "o/lost"}, "NotFound", "has a loading script, and none is run, and the hub has"),
+    ({"location": "o/closed"}, "NotAllowed", "is gated; accept its terms"),
+    ({"location": "o/private"}, "NotFound", "private and HF_TOKEN does not open it"),
+    ({"location": "o/plain", "allowed": ["/data"]}, "NotAllowed", "hf://datasets/o/plain"),
+    ({"location": "o/plain", "allowed": []}, "NotAllowed", "hf://datasets/o/plain"),
+    ({"location": "data/train.jsonl"}, "NotFound", "data/train.jsonl: No such file"),
+]
+
+
+def test_what_can_not_be_submitted(url: str, tmp_path: Path) -> None:
+    for (case, kind, says), found in zip(
+        ERRORS, ask(url, tmp_path, *(case for case, _, _ in ERRORS)), strict=True
+    ):
+        assert "error" in found, (case, found)
+        name, message = found["error"]
+        assert (name, says in message, "\n" in message) == (kind, True, False), (case, found)
+
+
+def test_who_has_the_token(url: str, tmp_path: Path) -> None:
+    cases = [{"location": f"o/{name}", "split": "test"} for name in ("closed", "private")]
+    for found in both(url, tmp_path, *cases, **TOKEN):
+        assert found["texts"] == texts(11, 14)
+        [refused] = ask(url, tmp_path / "other", found)
+        name, code, message = refused["error"]
+        assert (name, code, "HF_TOKEN" in message) == ("JobError", "source_unreadable", True)
+
+
+def test_a_pinned_commit_while_main_moves_on(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    jsonl(before / "train.jsonl", rows(3))
+    jsonl(after / "train.jsonl", rows(3, begin=50))
+    history = History(before)
+    with hub.serve({"datasets/o/n": history}) as url:
+        [found] = ask(url, tmp_path / "submits", {"location": "o/n"})
+        history.moves_on(after)
+        cases = [{"location": "o/n"}, {"location": "o/n", "revision": found["source"]["commit"]}]
+        again = ask(url, tmp_path / "submits", *cases)
+        [read] = ask(url, tmp_path / "works", found)
+    assert read["texts"] == texts(0, 3)
+    commits = [each["source"]["commit"] for each in again]
+    assert commits == [hub.commit(after), hub.commit(before)]
+
+
+def test_the_hub_away(tmp_path: Path) -> None:
+    jsonl(tmp_path / "lines/train.jsonl", rows(3))
+    parquet(tmp_path / "columns/train.parquet", rows(3))
+    served = {f"datasets/o/{name}": tmp_path / name for name in ("lines", "columns")}
+    here = {"location": "o/lines"}
+    with hub.serve(served) as url:
+        cached = both(url, tmp_path, here, {"location": "o/columns"})
+        unknown = {**cached[0], "source": {**cached[0]["source"], "dataset": "o/other"}}
+    away = ask(url, tmp_path / "works", here, unknown, *cached)
+    assert away[0]["error"][0] == "Unreachable"
+    assert away[1]["error"][:2] == ["TransientError", "hub_unreachable"]
+    offline = ask(url, tmp_path / "works", unknown, *cached, HF_HUB_OFFLINE="1")
+    assert offline[0]["error"][:2] == ["JobError", "source_unreadable"]
+    # What is in the cache needs no network.
+    assert [each["texts"] for each in away[2:] + offline[1:]] == [texts(0, 3)] * 4
+    with hub.serve({}, refusal=(429, {"Retry-After": "0"})) as busy:
+        [limited] = ask(busy, tmp_path / "works", here)
+    assert limited["error"][0] == "Unreachable"
+
+
+def test_files_too_large_for_the_cache(url: str, tmp_path: Path) -> None:
+    cases = [{"location": "o/plain", "split": "train"}, {"location": "o/lines", "config": "two"}]
+    found = ask(url, tmp_path, *({**case, "largest": 100} for case in cases))
+    read = ask(url, tmp_path, *({**each, "largest": 100} for each in found))
+    assert [each["texts"] for each in read] == [texts(0, 11), texts(5, 8)]
+    assert not [*tmp_path.rglob("*.parquet"), *tmp_path.rglob("*.jsonl")]
