@@ -83,6 +83,9 @@ class Validation:
     requested: dict[str, Any]
     source: dict[str, Any]
     dry_run: bool
+    total: int
+    shard_size: int
+    run_window: str | None
 
 
 @dataclass(frozen=True, slots=True)

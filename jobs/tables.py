@@ -82,6 +82,8 @@ _UNFINISHED = "state NOT IN ('cancelled', 'done')"
 _FAILED = "error_code IS NOT NULL"
 # Somebody had a lease of it. The others have nothing to add to their job's sums.
 _BEGUN = "attempt > 0"
+# A job that is over, and of which something was done.
+_WAS_DONE = "finished_at IS NOT NULL AND completed > 0"
 
 jobs = Table(
     "jobs",
@@ -118,6 +120,8 @@ jobs = Table(
     Column("fallback", Text),
     Column("parameters", JSONB),
     Column("report", JSONB),
+    # How long it will take (worker/forecasting.py); NULL where this model has done nothing here.
+    Column("forecast", JSONB),
     # NULL until the source was cut into shards.
     Column("total", BigInteger),
     # Filled once, when the job is over.
@@ -144,7 +148,17 @@ jobs = Table(
     UniqueConstraint("idempotency_key"),
     Index("ix_jobs_created_at_id", "created_at", "id"),
     Index("ix_jobs_status_created_at", "status", "created_at"),
+    # The jobs that say how fast a model is (jobs/store/speeds.py).
+    Index(
+        "ix_jobs_done",
+        "model",
+        "model_revision",
+        "finished_at",
+        postgresql_where=text(_WAS_DONE),
+    ),
 )
+
+JOB_WAS_DONE = text("jobs.finished_at IS NOT NULL AND jobs.completed > 0")
 
 shards = Table(
     "shards",

@@ -24,6 +24,7 @@ def show(job: JobStatusView) -> None:
     click.echo(f"{documents} in {shards}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
     click.echo(output.engine(job))
+    click.echo(_forecast(job))
     click.echo("\nparameters, and who decided them:")
     for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]
@@ -32,6 +33,12 @@ def show(job: JobStatusView) -> None:
         click.echo("\nthe first document as the model reads it:")
         click.echo(_indented(report["prompt"]))
     _show_sample(report["sample"])
+
+
+def _forecast(job: JobStatusView) -> str:
+    if job.forecast is not None:
+        return output.forecast(job.forecast)
+    return "no forecast: this model has done nothing here yet; submit a few of the documents first"
 
 
 def _show_sample(sample: dict[str, Any]) -> None:
