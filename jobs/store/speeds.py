@@ -16,8 +16,10 @@ from jobs.states import JobStatus, ShardState
 from jobs.store.conditions import has_model
 from jobs.tables import JOB_WAS_DONE, JSONB, SHARD_BEGUN, jobs, shards
 
-# Jobs that are looked at, those of them whose shards are, and shards of each.
-_LOOKED_AT = 500
+# Jobs in progress and jobs that are over that are looked at, those of them whose shards are, and
+# shards of each.
+_AT_WORK = 8
+_OVER = 500
 _JOBS = 64
 _SHARDS = 32
 
@@ -39,13 +41,13 @@ def _jobs(tx: Transaction, key: ModelKey, effective: Effective) -> tuple[list[st
         select(jobs.c.id, alike)
         .where(has_model(key), jobs.c.status == JobStatus.IN_PROGRESS)
         .order_by(jobs.c.created_at)
-        .limit(_JOBS)
+        .limit(_AT_WORK)
     )
     over = (
         select(jobs.c.id, alike)
         .where(has_model(key), JOB_WAS_DONE)
         .order_by(jobs.c.finished_at.desc())
-        .limit(_LOOKED_AT)
+        .limit(_OVER)
     )
     found = [*tx.execute(at_work), *tx.execute(over)]
     return [row.id for row in found if row.alike], [row.id for row in found if not row.alike]
