@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import DocumentError
@@ -37,6 +37,17 @@ class Columns:
     reference: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a source holds of one document: its columns, or why they can not be read."""
+
+    where: str | None
+    """How messages name it: "line 6"."""
+    value: Mapping[str, Any] = field(default_factory=dict)
+    error: tuple[str, str] | None = None
+    """A code and a message."""
+
+
 def storable(text: str) -> str:
     """`text` with NUL and lone surrogates, which SQL and UTF-8 refuse, as U+FFFD."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -47,20 +58,31 @@ def from_line(index: int, line: bytes, columns: Columns, where: str | None = Non
 
     Messages name the document as `where` ("line 6"); without it by its index.
     """
+    return from_record(index, record_of_line(line, where), columns)
+
+
+def record_of_line(line: bytes, where: str | None = None) -> Record:
+    """One line of JSONL as an object, or why it is none."""
     try:
         value = json.loads(line)
     except UnicodeDecodeError as error:
-        return _bad(index, "invalid_utf8", f"not UTF-8 ({error.reason})", where)
+        return Record(where, error=("invalid_utf8", f"not UTF-8 ({error.reason})"))
     except json.JSONDecodeError as error:
-        return _bad(index, "invalid_json", f"not JSON ({error.msg})", where)
+        return Record(where, error=("invalid_json", f"not JSON ({error.msg})"))
     except ValueError:  # Python reads no integer of more digits than this
         reason = f"a number of more than {sys.get_int_max_str_digits():,} digits"
-        return _bad(index, "invalid_json", f"not JSON ({reason})", where)
+        return Record(where, error=("invalid_json", f"not JSON ({reason})"))
     except RecursionError:
-        return _bad(index, "invalid_json", "not JSON (nested too deeply)", where)
+        return Record(where, error=("invalid_json", "not JSON (nested too deeply)"))
     if not isinstance(value, Mapping):
-        return _bad(index, "invalid_json", "not a JSON object", where)
-    return from_mapping(index, value, columns, where)
+        return Record(where, error=("invalid_json", "not a JSON object"))
+    return Record(where, value)
+
+
+def from_record(index: int, record: Record, columns: Columns) -> Document:
+    if record.error is not None:
+        return _bad(index, *record.error, record.where)
+    return from_mapping(index, record.value, columns, record.where)
 
 
 def from_mapping(

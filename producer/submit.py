@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
-from jobs import model_names
+from jobs import model_names, sources
 from jobs.allowed_sources import Allowed
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
 from jobs.errors import UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
-from jobs.sources import inline, jsonl
+from jobs.sources import inline
 from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
@@ -152,19 +152,19 @@ def submit_file(
     """
     for column in (columns.text, columns.id, columns.reference):
         _check_text("column", column, needed=False)
-    source = jsonl.describe(path, columns, allowed)
+    found = sources.describe(str(path), columns, allowed)
     content = request.content()
-    # When it was written says nothing of what is in it.
-    content.add({name: value for name, value in source.items() if name != "modified_ns"})
+    for part in (found.source, *found.files[1:]):
+        # When it was written says nothing of what is in it.
+        content.add({name: value for name, value in part.items() if name != "modified_ns"})
     with database.transaction() as tx:
         locks.may_idle(tx)
         if earlier := _earlier(tx, request):
             return _same(request, earlier, content)
-        job = request.new_job(source)
+        job = request.new_job(found.source)
         jobs.add(tx, job)
-        total = _add_shards(
-            tx, job.id, jsonl.plan(source, shard_sizes(request.shard_size), allowed)
-        )
+        planned = sources.plan(found, shard_sizes(request.shard_size), allowed)
+        total = _add_shards(tx, job.id, planned)
         _finish(tx, job.id, total, str(path), content)
     return Accepted(job.id, new=True)
 

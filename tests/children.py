@@ -12,6 +12,7 @@ from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.parameters import Effective
+from jobs.sources import Sources
 from jobs.store import jobs
 from jobs.store.jobs import JobRecord
 from tests.conftest import TIMINGS
@@ -61,7 +62,7 @@ def pipeline(
         load_engine=lambda _key: engine,
         worker=WORKER,
         timings=TIMINGS.model_copy(update=timings),
-        allowed=Allowed(None),
+        sources=Sources(database, Allowed(None)),
     )
 
 
@@ -73,7 +74,7 @@ def validator(database: Database, heartbeat: Heartbeat, home: Path) -> Validator
         device="cpu",
         worker=WORKER,
         timings=TIMINGS,
-        allowed=Allowed(None),
+        sources=Sources(database, Allowed(None)),
     )
 
 

@@ -22,6 +22,7 @@ from jobs.broker import Broker, make_app
 from jobs.database import Database
 from jobs.job import ModelKey
 from jobs.settings import Settings, WorkerProcess
+from jobs.sources import Sources
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.pipeline import Pipeline
@@ -48,9 +49,9 @@ def child() -> Child:
     process = WorkerProcess()
     endpoints = services.connect(configured)
     timings = configured.timings
-    allowed = Allowed(configured.allowed_sources)
     # For who generates, who reads ahead and who stores.
     database = Database(endpoints.database_url, connections=3)
+    sources = Sources(database, Allowed(configured.allowed_sources))
     # On a connection of its own: the others may be busy for the whole of a store.
     heartbeat = Heartbeat(
         Database(endpoints.database_url, connections=1), timings, process.drain_file
@@ -72,7 +73,7 @@ def child() -> Child:
             load_engine=load_engine,
             worker=process.name,
             timings=timings,
-            allowed=allowed,
+            sources=sources,
         ),
         validator=Validator(
             database=database,
@@ -81,7 +82,7 @@ def child() -> Child:
             device=process.device,
             worker=process.name,
             timings=timings,
-            allowed=allowed,
+            sources=sources,
         ),
     )
 

@@ -13,12 +13,12 @@ from functools import partial
 from time import monotonic
 
 from jobs import logs
-from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable
 from jobs.job import ModelKey, Portion, Shard
 from jobs.settings import Timings
+from jobs.sources import Sources
 from jobs.store import leasing
 from worker import outages, window
 from worker.beside import Beside
@@ -50,7 +50,7 @@ class Pipeline:
         load_engine: LoadEngine,
         worker: str,
         timings: Timings,
-        allowed: Allowed,
+        sources: Sources,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -63,7 +63,7 @@ class Pipeline:
             leases=self._leases,
             heartbeat=heartbeat,
             timings=timings,
-            allowed=allowed,
+            sources=sources,
         )
         self._reading: Beside[Window | None] = Beside("reader")
         self._storing: Beside[None] = Beside("storer")

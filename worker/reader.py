@@ -7,13 +7,12 @@ shard that can not be read is given up here, and the others of its window go on.
 from collections.abc import Sequence
 from functools import partial
 
-from jobs import sources
-from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.errors import JobError
 from jobs.job import Portion, Row, Shard
 from jobs.settings import Timings
+from jobs.sources import Sources
 from jobs.store import summaries
 from worker import batching, window
 from worker.engines import Engine
@@ -41,13 +40,13 @@ class Reader:
         leases: Leases,
         heartbeat: Heartbeat,
         timings: Timings,
-        allowed: Allowed,
+        sources: Sources,
     ) -> None:
         self._database = database
         self._leases = leases
         self._heartbeat = heartbeat
         self._timings = timings
-        self._allowed = allowed
+        self._sources = sources
 
     def window(self, engine: Engine, together: Sequence[Shard]) -> Window:
         """Raises DatabaseUnreachable."""
@@ -87,7 +86,7 @@ class Reader:
         return rows, [Item(shard.id, document, ids) for document, ids in pairs]
 
     def _unfinished(self, shard: Shard) -> list[Document]:
-        documents = sources.read(self._database, shard, self._allowed)
+        documents = self._sources.read(shard)
         with self._database.transaction() as tx:
             done = summaries.done(tx, shard.job_id, shard.start, shard.stop)
         return [document for document in documents if document.index not in done]

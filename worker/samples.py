@@ -6,11 +6,10 @@ Loads no weights, and leases nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs import sources
-from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.documents import Document
 from jobs.parameters import Effective
+from jobs.sources import Sources
 from jobs.store import queueing
 from worker import models
 from worker.models import Resolved
@@ -42,7 +41,7 @@ def take(
     job_id: str,
     resolved: Resolved,
     effective: Effective,
-    allowed: Allowed,
+    sources: Sources,
     *,
     shards: int,
     documents: int,
@@ -54,10 +53,6 @@ def take(
     """
     with database.transaction() as tx:
         count, chosen = queueing.sample(tx, job_id, shards)
-    found = [
-        document
-        for extent in chosen
-        for document in sources.read(database, extent, allowed)[:documents]
-    ]
+    found = [document for extent in chosen for document in sources.read(extent)[:documents]]
     texts = [document.text for document in found if document.text is not None]
     return Sampled(count, found, models.lengths(resolved, texts, effective))

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import logs, sources
-from jobs.allowed_sources import Allowed
+from jobs import logs
 from jobs.database import Database
 from jobs.errors import DatabaseUnreachable, GistmillError, JobError, TransientError
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
+from jobs.sources import Sources
 from jobs.store import validations
 from worker import dry_run, models, outages, samples
 from worker.choice import choose
@@ -61,7 +61,7 @@ class Validator:
         device: str,
         worker: str,
         timings: Timings,
-        allowed: Allowed,
+        sources: Sources,
     ) -> None:
         self._database = database
         self._heartbeat = heartbeat
@@ -69,7 +69,7 @@ class Validator:
         self._device = device
         self._worker = worker
         self._timings = timings
-        self._allowed = allowed
+        self._sources = sources
         self._forecaster = Forecaster(database, timings)
 
     def validate(self, job_id: str) -> None:
@@ -129,7 +129,7 @@ class Validator:
             raise JobError(
                 "worker_died", f"{validation.deaths} workers died while they looked at the model"
             )
-        sources.check(validation.source, self._allowed)
+        self._sources.check(validation.source)
         requested = validation.requested
         resolved = models.resolve(validation.model, self._home)
         parameters = Parameters(**requested["parameters"])
@@ -138,7 +138,7 @@ class Validator:
         chosen = choose(resolved, effective, *asked, self._device)
         key = ModelKey(validation.model, resolved.revision, chosen.engine, chosen.dtype)
         sample = partial(
-            samples.take, self._database, validation.job_id, resolved, effective, self._allowed
+            samples.take, self._database, validation.job_id, resolved, effective, self._sources
         )
         looked = sample(**_DRY_RUN) if validation.dry_run else None
         forecast = self._forecaster.forecast(

@@ -80,6 +80,18 @@ def sample(tx: Transaction, job_id: str, limit: int) -> tuple[int, list[Sample]]
     return count, [Sample(job_id, *row) for row in chosen]
 
 
+def extents(tx: Transaction, job_id: str, after: int, limit: int) -> list[Sample]:
+    """All of the job, from the document `after` on: at most `limit` shards, in order of index."""
+    chosen = tx.execute(
+        select(shards.c.start, shards.c.stop, shards.c.position, jobs.c.source)
+        .join(jobs)
+        .where(shards.c.job_id == job_id, shards.c.stop > after)
+        .order_by(shards.c.number)
+        .limit(limit)
+    )
+    return [Sample(job_id, *row) for row in chosen]
+
+
 # --- sent
 
 

@@ -15,6 +15,7 @@ from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.settings import Settings
+from jobs.sources import Sources
 from producer import dispatch
 from producer.client import Client
 from tests.faults.engine import Diarist, Orders
@@ -85,7 +86,7 @@ class Threads:
         database, timings = self._database(), self._settings.timings
         engine = Diarist(self._orders)
         pipeline = Pipeline(
-            allowed=Allowed(None),
+            sources=Sources(database, Allowed(None)),
             database=database,
             broker=self.broker,
             heartbeat=heartbeat,
@@ -94,7 +95,7 @@ class Threads:
             timings=timings,
         )
         validator = Validator(
-            allowed=Allowed(None),
+            sources=Sources(database, Allowed(None)),
             database=database,
             heartbeat=heartbeat,
             home=self._folder,

@@ -17,6 +17,7 @@ from jobs.errors import JobError
 from jobs.job import ModelKey
 from jobs.parameters import Effective, Parameters
 from jobs.settings import Settings
+from jobs.sources import Sources
 from jobs.store import summaries, validations
 from producer.submit import Request, from_python, submit_documents
 from tests.conftest import TIMINGS
@@ -64,7 +65,7 @@ def test_what_a_refusing_model_quotes_stands_in_its_row_alone(
         load_engine=lambda _key: _Quoting(1),
         worker="me",
         timings=TIMINGS,
-        allowed=Allowed(None),
+        sources=Sources(database, Allowed(None)),
     )
     with caplog.at_level(logging.DEBUG):
         pipeline.summarize(shard_id)

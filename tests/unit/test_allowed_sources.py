@@ -1,7 +1,6 @@
 """What lies below an allowed folder or URL, and every way around that we know."""
 
 import os
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from jobs.allowed_sources import Allowed
 from jobs.documents import Columns
 from jobs.errors import JobError, NotAllowed, UsageError
-from jobs.sources import jsonl
+from tests import reading
 
 LINE = '{"text": "one"}\n'
 ANYWHERE = Allowed(None)
@@ -44,8 +43,8 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("root", ["data", "data/", "way", "data2/../data"])
 def test_below(data: Path, name: str, root: str) -> None:
     allowed = Allowed(("s3://corpus", f"{data.parent}/{root}"))
-    source = jsonl.describe(data / name, Columns(), allowed)
-    jsonl.check(source, allowed)
+    source = reading.found(data / name, Columns(), allowed).source
+    reading.worker(allowed).check(source)
 
 
 @pytest.mark.parametrize(
@@ -64,15 +63,15 @@ def test_not_below(data: Path, name: str) -> None:
     allowed = Allowed((str(data),))
     path = data / name
     with pytest.raises(NotAllowed) as caught:
-        jsonl.describe(path, Columns(), allowed)
+        reading.found(path, Columns(), allowed)
     assert str(caught.value).startswith(f"{path}: not below what allowed_sources names ({data}); ")
-    source = {"kind": jsonl.KIND, "path": str(path), "columns": {}}
+    source = {"kind": "jsonl", "path": str(path), "columns": {}}
     _refused_by_a_worker(source, allowed)
 
 
 def test_nothing_is_allowed(data: Path) -> None:
     with pytest.raises(NotAllowed, match=r"names \(nothing\)"):
-        jsonl.describe(data / "a.jsonl", Columns(), Allowed(()))
+        reading.found(data / "a.jsonl", Columns(), Allowed(()))
     with pytest.raises(NotAllowed):
         Allowed(()).check_url("https://data.example.org/a.jsonl")
 
@@ -87,7 +86,7 @@ def test_a_file_that_becomes_a_link_after_the_check(
     """Exchanged between the check of the path and its opening, by a process that is quick."""
     path = data / "a.jsonl"
     allowed = Allowed((str(data),))
-    source = jsonl.describe(path, Columns(), allowed)
+    source = reading.found(path, Columns(), allowed)
     check = Allowed.check_path
 
     def exchange(self: Allowed, given: Path) -> None:
@@ -96,20 +95,20 @@ def test_a_file_that_becomes_a_link_after_the_check(
         path.symlink_to(data.parent / "data2" / "a.jsonl")
 
     monkeypatch.setattr(Allowed, "check_path", exchange)
-    _refused_by_a_worker(source, allowed)
+    _refused_by_a_worker(source.source, allowed)
     path.unlink()
     path.write_text(LINE)
     with pytest.raises(NotAllowed):
-        list(jsonl.plan(source, repeat(8), allowed))
+        reading.planned(source, 8, allowed)
 
 
 def test_a_pipe_keeps_no_worker_waiting(data: Path) -> None:
     """A row that came another way may name one that nobody ever writes to."""
     os.mkfifo(data / "pipe")
     with pytest.raises(UsageError, match="write - for a pipe"):
-        jsonl.describe(data / "pipe", Columns(), ANYWHERE)
+        reading.found(data / "pipe", Columns())
     with pytest.raises(JobError, match="pipe: not a file"):
-        jsonl.check({"path": str(data / "pipe")}, ANYWHERE)
+        reading.worker().check({"kind": "jsonl", "path": str(data / "pipe")})
 
 
 ROOTS = Allowed(("s3://corpus/", "https://data.example.org/open/", "http://[::1]:8080", "/data"))
@@ -175,5 +174,5 @@ def test_a_url_that_is_not_allowed(url: str) -> None:
 
 def _refused_by_a_worker(source: dict[str, Any], allowed: Allowed) -> None:
     with pytest.raises(JobError) as caught:
-        jsonl.check(source, allowed)
+        reading.worker(allowed).check(source)
     assert caught.value.code == "source_not_allowed"

@@ -2,23 +2,19 @@
 
 import json
 import os
-from itertools import repeat
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.allowed_sources import Allowed
 from jobs.documents import Columns, from_line, from_mapping, storable
 from jobs.errors import JobError, NotFound, TransientError, UsageError
-from jobs.job import ModelKey, Shard
-from jobs.parameters import Effective
-from jobs.sources import jsonl
+from jobs.job import NewShard
 from producer.submit import from_python
+from tests import reading
 
 COLUMNS = Columns("text", "id", "gold")
-ANYWHERE = Allowed(None)
 
 
 @given(st.binary())
@@ -92,15 +88,9 @@ def test_shards_hold_every_line_once(
     """Reading the shards one by one gives the non-blank lines, in order and once."""
     path = tmp_path_factory.mktemp("source") / "in.jsonl"
     path.write_text("\n".join(lines))
-    source = jsonl.describe(path, COLUMNS, ANYWHERE)
-    planned = list(jsonl.plan(source, repeat(size), ANYWHERE))
-    found = [
-        document
-        for number, new in enumerate(planned)
-        for document in jsonl.read(
-            _leased(source, number, new.start, new.stop, new.position), ANYWHERE
-        )
-    ]
+    source = reading.found(path, COLUMNS)
+    planned = reading.planned(source, size)
+    found = reading.read(source.source, planned)
     filled = [line for line in lines if line.strip()]
     assert [document.index for document in found] == list(range(len(filled)))
     bad = [f"line {number}" for number, line in enumerate(lines, 1) if line == "bad"]
@@ -111,23 +101,23 @@ def test_shards_hold_every_line_once(
 def test_a_changed_file_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n')
-    source = jsonl.describe(path, COLUMNS, ANYWHERE)
-    jsonl.check(source, ANYWHERE)
+    source = reading.found(path, COLUMNS).source
+    reading.worker().check(source)
     path.write_text('{"text": "two"}\n')
     with pytest.raises(JobError, match="changed"):
-        jsonl.check(source, ANYWHERE)
+        reading.worker().check(source)
     path.unlink()
     with pytest.raises(JobError, match="No such file"):
-        jsonl.check(source, ANYWHERE)
+        reading.worker().check(source)
     with pytest.raises(NotFound):
-        jsonl.describe(path, COLUMNS, ANYWHERE)
+        reading.found(path, COLUMNS)
 
 
 def test_shards_cut_before_positions_held_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\nbad\n')
-    source = jsonl.describe(path, COLUMNS, ANYWHERE)
-    [document, bad] = jsonl.read(_leased(source, 0, 0, 2, {"begin": 0, "end": 20}), ANYWHERE)
+    source = reading.found(path, COLUMNS).source
+    [document, bad] = reading.read(source, [NewShard(0, 2, {"begin": 0, "end": 20})])
     assert document.text == "one"
     assert bad.error is not None
     assert bad.error.message.startswith("document 1: ")
@@ -137,50 +127,25 @@ def test_a_disk_in_trouble_is_tried_again(tmp_path: Path) -> None:
     """Linux opens this file, and then answers each read with an error."""
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "one"}\n')
-    source = {**jsonl.describe(path, COLUMNS, ANYWHERE), "path": "/proc/self/mem"}
+    source = {**reading.found(path, COLUMNS).source, "path": "/proc/self/mem"}
     with pytest.raises(TransientError, match="/proc/self/mem: Input/output error"):
-        jsonl.check(source, ANYWHERE)
+        reading.worker().check(source)
     with pytest.raises(NotFound, match="/proc/self/mem: Input/output error"):
-        jsonl.describe(Path(source["path"]), COLUMNS, ANYWHERE)
+        reading.found(Path(source["path"]), COLUMNS)
 
 
 def test_what_can_be_read_but_once_is_refused_untouched(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
+    end, writing = os.pipe()
     os.write(writing, b'{"text": "one"}\n')
     os.close(writing)
     with pytest.raises(UsageError, match="write - for a pipe"):
-        jsonl.describe(Path(f"/dev/fd/{reading}"), COLUMNS, ANYWHERE)
-    assert os.read(reading, 100) == b'{"text": "one"}\n'
-    os.close(reading)
+        reading.found(Path(f"/dev/fd/{end}"), COLUMNS)
+    assert os.read(end, 100) == b'{"text": "one"}\n'
+    os.close(end)
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.jsonl")
     path.write_text('{"text": "one"}\n')
     with pytest.raises(UsageError, match=r"\uFFFD\.jsonl: its name is not UTF-8"):
-        jsonl.describe(path, COLUMNS, ANYWHERE)
-
-
-def _leased(
-    source: dict[str, object], number: int, start: int, stop: int, position: dict[str, int] | None
-) -> Shard:
-    return Shard(
-        id=1,
-        job_id="job_aaaaaaaaaaaa",
-        number=number,
-        start=start,
-        stop=stop,
-        position=position,
-        attempt=1,
-        deaths=0,
-        false_starts=0,
-        vanished=0,
-        alone=False,
-        suspects={},
-        tries=0,
-        source=source,
-        key=ModelKey("lead-1", "1", "lead", None),
-        effective=Effective(),
-        fair_group="",
-        priority=0,
-    )
+        reading.found(path, COLUMNS)
