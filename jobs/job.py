@@ -112,6 +112,8 @@ class Shard:
     effective: Effective
     fair_group: str
     priority: int
+    reuse: bool = True
+    """Whether its documents may share a summary with others that have the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,11 @@ class Row:
     error_code: str | None
     error_message: str | None
     reference: str | None
+    digest: str | None = None
+    """Of the text and of all that makes a summary of it (`worker.same_text`): a summary with the
+    same one is the same. None where it is not to be given to another document."""
+    reused: bool = False
+    """Whether it was made for another document: the model had nothing to do for it. No column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -80,6 +81,7 @@ def _lease() -> list[Column[object]]:
 # A query uses a partial index only where it states the same condition in the same words.
 _UNFINISHED = "state NOT IN ('cancelled', 'done')"
 _FAILED = "error_code IS NOT NULL"
+_HAS_DIGEST = "digest IS NOT NULL"
 # Somebody had a lease of it. The others have nothing to add to their job's sums.
 _BEGUN = "attempt > 0"
 # A job that is over, and of which something was done.
@@ -255,15 +257,19 @@ summaries = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("reference", Text),
+    # Of the text and all that decides its summary; NULL where others may not have it.
+    Column("digest", Uuid(as_uuid=False)),
     Column(
         "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),
     PrimaryKeyConstraint("job_id", "index"),
     CheckConstraint("(summary IS NULL) <> (error_code IS NULL)", name="summary_or_error"),
     Index("ix_summaries_failed", "job_id", "error_code", postgresql_where=text(_FAILED)),
+    Index("ix_summaries_digest", "digest", postgresql_where=text(_HAS_DIGEST)),
 )
 
 SUMMARY_FAILED = text(f"summaries.{_FAILED}")
+SUMMARY_HAS_DIGEST = text(f"summaries.{_HAS_DIGEST}")
 
 # How many tokens each group of jobs was served, for fairness between them (jobs/store/fairness.py).
 fair_shares = Table(

@@ -107,13 +107,16 @@ class Client:
         deadline: str | datetime | None = None,
         fair_by: str | None = None,
         max_error_rate: float | None = None,
+        reuse: bool = True,
         dry_run: bool = False,
     ) -> "Job":
         """Submit texts, mappings with a text in them, or a path to a JSONL file.
 
         An iterable is read once, and its documents are kept in SQL; a file is
         read where it lies. `generate` takes any other GenerationConfig field;
-        `window` and `deadline` are written as on the command line.
+        `window` and `deadline` are written as on the command line. With `reuse` a text that was
+        summarized before in the same way, in this job or another, is not summarized again,
+        unless it is sampled.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
         it does not lie below the setting `allowed_sources`.
@@ -144,6 +147,7 @@ class Client:
             deadline=_deadline(deadline),
             fair_by=fair_by,
             max_error_rate=max_error_rate,
+            reuse=reuse,
             dry_run=dry_run,
         )
         columns = Columns(text_column, id_column, reference_column)

@@ -1,17 +1,17 @@
 """Summaries: one row for each document that is over, stored once and never changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, cast, func, select, true
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
 from jobs.job import Row
 from jobs.store import given
-from jobs.tables import SUMMARY_FAILED, summaries
+from jobs.tables import SUMMARY_FAILED, SUMMARY_HAS_DIGEST, summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Failures:
     """`index`, `id` and `message` of some of them."""
 
 
-_FIELDS = tuple(field.name for field in fields(Row))
+_FIELDS = tuple(field.name for field in fields(Row) if field.name != "reused")
 
 _INSERT = (
     given.insert_of_job(summaries, _FIELDS)
@@ -57,6 +57,25 @@ def done(tx: Transaction, job_id: str, start: int, stop: int) -> set[int]:
             )
         ).scalars()
     )
+
+
+def same(tx: Transaction, digests: Collection[str]) -> dict[str, Row]:
+    """For each digest a summary that has it, of whichever job, where there is one.
+
+    One of each, however many there are: a text may be repeated a million times.
+    """
+    if not digests:
+        return {}
+    wanted = func.unnest(cast(list(digests), ARRAY(Uuid(as_uuid=False)))).column_valued("wanted")
+    column = summaries.c
+    first = (
+        select(*(column[name] for name in _FIELDS))
+        .where(column.digest == wanted, SUMMARY_HAS_DIGEST)
+        .limit(1)
+        .lateral("first")
+    )
+    found = tx.execute(select(first).select_from(wanted.join(first, true()))).mappings()
+    return {row["digest"]: Row(**row) for row in found}
 
 
 def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str, Any]]:
@@ -127,6 +146,7 @@ def _insert_one(tx: Transaction, job_id: str, row: Row) -> Iterator[Row]:
             row,
             id=None,
             reference=None,
+            digest=None,
             summary=None,
             finish_reason=None,
             error_code="unstorable",
