@@ -130,11 +130,32 @@ class Row:
     error_code: str | None
     error_message: str | None
     reference: str | None
+    depth: int = 0
+    """How many times summaries of its parts were summarized again; 0 where it has no parts."""
+    spans: Sequence[tuple[int, int]] | None = None
+    """Where its parts lie in it, as characters `start <= place < stop`; None where it has none."""
     digest: str | None = None
     """Of the text and of all that makes a summary of it (`worker.same_text`): a summary with the
     same one is the same. None where it is not to be given to another document."""
     reused: bool = False
     """Whether it was made for another document: the model had nothing to do for it. No column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The summary of one part of a document that is done in parts."""
+
+    index: int
+    depth: int
+    """0 for a part of the document, 1 for one of the summaries of these, and so on."""
+    part: int
+    start: int
+    stop: int
+    """Its characters in what it is a part of."""
+    summary: str
+    input_tokens: int
+    output_tokens: int
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +176,14 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Rows of one shard, to be stored together; with `done` they are its last."""
+    """Rows of one shard, and parts of its documents, to be stored together; with `done` they are
+    its last."""
 
     shard: Shard
     rows: Sequence[Row]
     done: bool = False
     batching: Batching = Batching()
+    parts: Sequence[Part] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import click
 
 from jobs import model_names
 from jobs.errors import UsageError
-from jobs.parameters import Dtype, Engine, Parameters, parse, parse_pairs
+from jobs.parameters import Dtype, Engine, LongDocuments, Parameters, parse, parse_pairs
 
 _OPTIONS = (
     click.option(
@@ -25,7 +25,14 @@ _OPTIONS = (
     ),
     click.option("--dtype", type=click.Choice(get_args(Dtype)), default="auto", show_default=True),
     click.option("--prompt", help="{text} is where the document goes."),
-    click.option("--max-input-tokens", type=int, help="Longer documents are cut."),
+    click.option("--max-input-tokens", type=int, help="What the model reads at most."),
+    click.option(
+        "--long-documents",
+        type=click.Choice(get_args(LongDocuments)),
+        default="truncate",
+        show_default=True,
+        help="Longer ones: the beginning, or summaries of parts and of these, or none.",
+    ),
     click.option("--num-beams", type=int),
     click.option("--min-length", type=int),
     click.option("--max-length", type=int),

@@ -24,19 +24,24 @@ from jobs.errors import UsageError
 
 Engine = Literal["auto", "native", "transformers", "lead"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+LongDocuments = Literal["truncate", "map-reduce", "fail"]
+"""What becomes of a document that is longer than `max_input_tokens`: its beginning is summarized,
+or its parts and then their summaries, or it fails."""
 
 
 class Parameters(BaseModel):
     """Generation parameters as asked for; what is None is left to the model's own files.
 
-    Names are those of `transformers.GenerationConfig`. `max_input_tokens` cuts
-    a document before it reaches the model; `seed` and a document's index decide
-    its sample. For decoder-only models `min_length` and `max_length` count new tokens.
+    Names are those of `transformers.GenerationConfig`. `max_input_tokens` is what
+    the model reads at most, and `long_documents` what becomes of longer documents;
+    `seed` and a document's index decide its sample. For decoder-only models `min_length`
+    and `max_length` count new tokens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_input_tokens: PositiveInt | None = None
+    long_documents: LongDocuments = "truncate"
     num_beams: PositiveInt | None = None
     min_length: NonNegativeInt | None = None
     max_length: PositiveInt | None = None
@@ -124,16 +129,23 @@ class Effective(BaseModel):
     """Holds `{text}` where the document goes; None where the document is taken as it is."""
     max_input_tokens: PositiveInt | None = None
     """Input tokens at most, prompt included; None where the model sets no bound."""
+    long_documents: LongDocuments = "truncate"
     seed: NonNegativeInt = 0
     generation: dict[str, Any] = Field(default_factory=dict)
     """GenerationConfig fields by name."""
 
     def flat(self) -> dict[str, Any]:
         """As users see them: one object, the prompt left out."""
-        own = {"max_input_tokens": self.max_input_tokens, "seed": self.seed}
+        own = {
+            "max_input_tokens": self.max_input_tokens,
+            "long_documents": self.long_documents,
+            "seed": self.seed,
+        }
         return {**own, **self.generation}
 
-    def seed_of(self, index: int) -> int:
-        """A document's own seed, so that its sample does not depend on its batch."""
-        digest = blake2b(f"{self.seed}:{index}".encode(), digest_size=7).digest()
+    def seed_of(self, index: int, *part: int) -> int:
+        """A document's own seed, or that of a part of it, so that a sample does not depend on its
+        batch."""
+        words = ":".join(str(number) for number in (self.seed, index, *part))
+        digest = blake2b(words.encode(), digest_size=7).digest()
         return int.from_bytes(digest, "big")

@@ -257,6 +257,9 @@ summaries = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Column("reference", Text),
+    # Of a document that was done in parts; see `jobs.job.Row`.
+    Column("depth", Integer, nullable=False, server_default=text("0")),
+    Column("spans", JSONB),
     # Of the text and all that decides its summary; NULL where others may not have it.
     Column("digest", Uuid(as_uuid=False)),
     Column(
@@ -270,6 +273,23 @@ summaries = Table(
 
 SUMMARY_FAILED = text(f"summaries.{_FAILED}")
 SUMMARY_HAS_DIGEST = text(f"summaries.{_HAS_DIGEST}")
+
+# Summaries of parts of documents that are not over: see `jobs.job.Part`.
+parts = Table(
+    "parts",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("stop", BigInteger, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    PrimaryKeyConstraint("job_id", "index", "depth", "part"),
+)
 
 # How many tokens each group of jobs was served, for fairness between them (jobs/store/fairness.py).
 fair_shares = Table(

@@ -92,6 +92,7 @@ class Client:
         reference_column: str | None = None,
         shard_size: int | None = None,
         max_input_tokens: int | None = None,
+        long_documents: str = "truncate",
         num_beams: int | None = None,
         min_length: int | None = None,
         max_length: int | None = None,
@@ -123,6 +124,7 @@ class Client:
         """
         asked = {
             "max_input_tokens": max_input_tokens,
+            "long_documents": long_documents,
             "num_beams": num_beams,
             "min_length": min_length,
             "max_length": max_length,

@@ -30,6 +30,7 @@ def report(
     settled = {
         "prompt": effective.prompt,
         "max_input_tokens": effective.max_input_tokens,
+        "long_documents": effective.long_documents,
         "seed": effective.seed,
         **effective.generation,
     }

@@ -1,5 +1,5 @@
-"""Batches through the model, documents into rows. What the model refuses is halved until one
-document fails alone.
+"""Batches through the model, items into what is written for them. What the model refuses is halved
+until one item is refused alone.
 
 Knows no lease and no SQL. What the process can not survive, a device that is lost among it,
 passes through.
@@ -7,37 +7,16 @@ passes through.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import chain
 
 from jobs import logs
-from jobs.documents import Document, storable
-from jobs.job import Row
+from jobs.documents import storable
 from jobs.parameters import Effective
 from worker import batching
-from worker.engines import DeviceLost, Encoded, Engine, Generated, OutOfMemory
+from worker.engines import DeviceLost, Engine, Generated, OutOfMemory
+from worker.items import Item, Outcome, Refusal, Written
 
 log = logs.get("halving")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A document on its way through the model."""
-
-    shard_id: int
-    document: Document
-    encoded: Encoded
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a batch was not done. Not the exception itself: with its traceback it would keep the
-    memory that the next, smaller batch needs."""
-
-    code: str
-    message: str
-    memory: bool = False
-    """Whether a smaller batch would need less of what there was too little of."""
 
 
 class Halving:
@@ -57,24 +36,24 @@ class Halving:
         self._effective = effective
         self._deadline = deadline
 
-    def generate(self, batch: Sequence[Item]) -> list[tuple[Item, Row]]:
-        """One row for each document of the batch."""
+    def generate(self, batch: Sequence[Item]) -> list[tuple[Item, Outcome]]:
+        """What each item of the batch came to."""
         parts = self._parts(batch)
-        rows: list[tuple[Item, Row]] = []
+        outcomes: list[tuple[Item, Outcome]] = []
         while parts:
             part = parts.pop(0)
             outcome = self._attempt(part)
             if not isinstance(outcome, Refusal):
-                rows += zip(part, outcome, strict=True)
+                outcomes += zip(part, outcome, strict=True)
             elif len(part) == 1:
-                rows.append((part[0], _refused(part[0], outcome)))
+                outcomes.append((part[0], outcome))
             elif outcome.memory:
                 self._learn(_padded_tokens(part) // 2)
                 parts = self._parts([*part, *chain(*parts)])
             else:
                 middle = len(part) // 2
                 parts[:0] = [part[:middle], part[middle:]]
-        return rows
+        return outcomes
 
     def within_room(self, batches: Sequence[Sequence[Item]]) -> list[list[Item]]:
         """The batches to come, those cut that are more than the memory was found to hold: each
@@ -96,8 +75,8 @@ class Halving:
         plan = batching.plan(_lengths(items), room, max_num_seqs=len(items))
         return [[items[position] for position in part] for part in plan]
 
-    def _attempt(self, batch: Sequence[Item]) -> list[Row] | Refusal:
-        seeds = [self._effective.seed_of(item.document.index) for item in batch]
+    def _attempt(self, batch: Sequence[Item]) -> list[Written] | Refusal:
+        seeds = [self._effective.seed_of(*item.seed_of) for item in batch]
         try:
             with self._deadline():
                 ids = [item.encoded.ids for item in batch]
@@ -110,46 +89,14 @@ class Halving:
         except Exception as error:
             refusal = Refusal("generation_failed", _line(error))
         else:
-            return [_row(*made) for made in zip(batch, generated, texts, strict=True)]
+            return [_written(*made) for made in zip(generated, texts, strict=True)]
         # Not its message, which may quote what the model was given; the row has it.
         log.warning("the model refuses documents", documents=len(batch), code=refusal.code)
         return refusal
 
 
-def failed(document: Document, code: str, message: str) -> Row:
-    """The row of a document that has no summary."""
-    return Row(
-        index=document.index,
-        id=document.id,
-        summary=None,
-        input_tokens=0,
-        output_tokens=0,
-        truncated=False,
-        finish_reason=None,
-        error_code=code,
-        error_message=message,
-        reference=document.reference,
-    )
-
-
-def _row(item: Item, generated: Generated, text: str) -> Row:
-    return Row(
-        index=item.document.index,
-        id=item.document.id,
-        summary=storable(text),
-        input_tokens=item.encoded.tokens,
-        output_tokens=generated.tokens,
-        truncated=item.encoded.truncated,
-        finish_reason=generated.finish_reason,
-        error_code=None,
-        error_message=None,
-        reference=item.document.reference,
-    )
-
-
-def _refused(item: Item, refusal: Refusal) -> Row:
-    message = f"document {item.document.index}: {refusal.message}"
-    return failed(item.document, refusal.code, message)
+def _written(generated: Generated, text: str) -> Written:
+    return Written(storable(text), generated.tokens, generated.finish_reason)
 
 
 def _line(error: Exception) -> str:

@@ -86,6 +86,7 @@ def settle(resolved: Resolved, parameters: Parameters, prompt: str | None) -> Ef
     effective = Effective(
         prompt=prompts.settled(resolved.kind, prompt, own_prompt),
         max_input_tokens=_max_input_tokens(resolved.kind, config, tokenizer, new, asked),
+        long_documents=parameters.long_documents,
         seed=parameters.seed,
         generation=fields,
     )
@@ -107,6 +108,8 @@ def origins(
     limit = parameters.max_input_tokens
     yours = limit is not None and limit == effective.max_input_tokens
     found["max_input_tokens"] = "you" if yours else "model"
+    yours = parameters.long_documents != "truncate"
+    found["long_documents"] = "you" if yours else "gistmill"
     return found
 
 
@@ -215,7 +218,11 @@ def _settle_lead(resolved: Resolved, parameters: Parameters, prompt: str | None)
         refuse_for_lead(resolved.name, parameters, prompt)
     except UsageError as error:
         raise JobError("bad_parameters", str(error)) from None
-    return Effective(max_input_tokens=parameters.max_input_tokens, seed=parameters.seed)
+    return Effective(
+        max_input_tokens=parameters.max_input_tokens,
+        long_documents=parameters.long_documents,
+        seed=parameters.seed,
+    )
 
 
 def _max_input_tokens(

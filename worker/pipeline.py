@@ -7,7 +7,7 @@ lost (then nothing more is stored), or the process ends and the lease runs out.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic
@@ -16,15 +16,16 @@ from jobs import logs
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable
-from jobs.job import ModelKey, Portion, Shard
+from jobs.job import ModelKey, Portion, Row, Shard
 from jobs.settings import Timings
 from jobs.sources import Sources
 from jobs.store import leasing
 from worker import outages, window
 from worker.beside import Beside
 from worker.engines import Engine
-from worker.halving import Halving, Item
+from worker.halving import Halving
 from worker.heartbeat import Heartbeat
+from worker.items import Item
 from worker.leases import Leases, about
 from worker.reader import Reader
 from worker.window import Spent, Window
@@ -73,6 +74,8 @@ class Pipeline:
         self._task_ends = 0.0
         self._idle_since = 0.0
         self._worked = False
+        self._made: Mapping[str, Row] = {}
+        """By digest, the rows of the window that was done last."""
 
     def summarize(self, shard_id: int) -> None:
         """Do the shard that a message names, then any other that the loaded model can do."""
@@ -192,14 +195,16 @@ class Pipeline:
     def _work_through(self, current: Window) -> bool:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
         halving = Halving(self._engine(current.key), current.effective, deadline)
+        current.reuse(self._made)
+        self._made = current.same.made
         made: Sequence[Portion] = current.set_aside
         reads = current.alone
-        while current.batches:
+        while not current.over:
             if self._worked and self._should_stop(current.key):
                 self._store(made)
                 return False
-            batch = self._begin(current, current.batches.pop(0), made)
-            if not reads and len(current.batches) < _READ_AHEAD:
+            batch = self._begin(current, current.next_batch(), made)
+            if not reads and not current.items and len(current.batches) < _READ_AHEAD:
                 self._reading.begin(partial(self._read_ahead, current.key))
                 reads = True
             made = self._generate(current, halving, batch) if batch else []
@@ -228,7 +233,8 @@ class Pipeline:
         spent = Spent(waiting=began - self._idle_since, generating=monotonic() - began)
         self._idle_since = began + spent.generating
         self._worked = True
-        return current.portions(made, spent)
+        with self._heartbeat.deadline(self._timings.batch_deadline):
+            return current.portions(made, spent)
 
     def _store(self, portions: Sequence[Portion]) -> None:
         if portions:

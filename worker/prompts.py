@@ -71,6 +71,12 @@ def encode(
     return encoded
 
 
+def token_ends(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
+    """Where in `text` each of its tokens ends; nothing is framed and nothing cut."""
+    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    return [end for _, end in found["offset_mapping"]]
+
+
 def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:
     """Tokens of the input that are not the document's."""
     return len(_tokenize(tokenizer, kind, [frame(tokenizer, kind, prompt)("")])[0])

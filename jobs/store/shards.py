@@ -22,9 +22,9 @@ from sqlalchemy import (
 from jobs.database import Transaction
 from jobs.job import Batching, Portion, Shard
 from jobs.states import SHARD_IS_DONE
-from jobs.store import clock, fairness, notes, summaries
+from jobs.store import clock, fairness, notes, parts, summaries
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked, mine, workable
-from jobs.tables import shards
+from jobs.tables import JSONB, shards
 
 
 def announce(
@@ -67,7 +67,8 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
     kept = [portion for portion in portions if portion.shard.id in ours]
     for portion in kept:
         served[portion.shard.fair_group] += _store(tx, portion, seconds)
-    for job_id in sorted({portion.shard.job_id for portion in kept if portion.rows}):
+    advanced = {portion.shard.job_id for portion in kept if portion.rows or portion.parts}
+    for job_id in sorted(advanced):
         notes.clear(tx, job_id)
     # The last locks, and each in one order: they are shared with all who serve the same groups.
     for group, tokens in sorted(served.items()):
@@ -79,15 +80,19 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
 def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
     """Returns how many tokens its job was served: none for what was made for another document."""
     shard, rows = portion.shard, portion.rows
+    moved = bool(parts.keep(tx, shard.job_id, portion.parts))
     stored = summaries.add(tx, shard.job_id, rows)
+    moved = moved or bool(stored)
     # Of rows that were stored before, what they took is counted, too.
-    batching = portion.batching if stored else Batching()
+    batching = portion.batching if moved else Batching()
     busy_seconds = batching.generating_seconds + batching.waiting_seconds
     failed = sum(row.error_code is not None for row in stored)
     made = [row for row in stored if not row.reused]
     read = sum(row.input_tokens for row in made)
     written = sum(row.output_tokens for row in made)
     over = [row.index for row in rows]
+    if shard.effective.long_documents == "map-reduce":
+        parts.forget(tx, shard.job_id, over)
     progress: dict[str, Any] = {
         "completed": shards.c.completed + len(stored) - failed,
         "failed": shards.c.failed + failed,
@@ -96,17 +101,25 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
         "output_tokens": shards.c.output_tokens + written,
         "busy_seconds": shards.c.busy_seconds + busy_seconds,
         **{name: shards.c[name] + more for name, more in asdict(batching).items()},
-        "suspects": shards.c.suspects.op("-")(cast([str(index) for index in over], ARRAY(Text))),
+        "suspects": _suspects(portion),
         "next_batch": _without(over),
         "leased_until": clock.after(seconds),
     }
-    if stored:
+    if moved:
         progress |= {"tries": 0}
     if portion.done:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now()}
         progress |= {**NO_LEASE, **NOTHING_IN_HAND}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
     return read + written
+
+
+def _suspects(portion: Portion) -> ColumnElement[Any]:
+    """Without documents that are over; those that a part was done of did not kill this time."""
+    over = [str(row.index) for row in portion.rows]
+    moved = {str(part.index): 0 for part in portion.parts if part.index in portion.shard.suspects}
+    left = shards.c.suspects + cast(moved, JSONB) if moved else shards.c.suspects
+    return left.op("-")(cast(over, ARRAY(Text)))
 
 
 def _without(over: Sequence[int]) -> ColumnElement[Any]:

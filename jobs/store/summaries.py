@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, cast, func, select, true
+from sqlalchemy import ARRAY, Column, ColumnElement, and_, cast, func, select, true
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
@@ -66,11 +66,12 @@ def same(tx: Transaction, digests: Collection[str]) -> dict[str, Row]:
     """
     if not digests:
         return {}
-    wanted = func.unnest(cast(list(digests), ARRAY(Uuid(as_uuid=False)))).column_valued("wanted")
-    column = summaries.c
+    kind = summaries.c.digest.type
+    each = func.unnest(cast(list(digests), ARRAY(kind)))
+    wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
     first = (
-        select(*(column[name] for name in _FIELDS))
-        .where(column.digest == wanted, SUMMARY_HAS_DIGEST)
+        select(*(summaries.c[name] for name in _FIELDS))
+        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
         .limit(1)
         .lateral("first")
     )
@@ -165,6 +166,8 @@ def _result(row: Any) -> dict[str, Any]:
         "output_tokens": row["output_tokens"],
         "truncated": row["truncated"],
         "finish_reason": row["finish_reason"],
+        "depth": row["depth"],
+        "spans": row["spans"],
         "error": None if code is None else {"code": code, "message": row["error_message"]},
         "reference": row["reference"],
     }

@@ -47,6 +47,8 @@ def test_a_file_becomes_summaries(mill: Mill, tmp_path: Path) -> None:
         "output_tokens": 8,
         "truncated": False,
         "finish_reason": "stop",
+        "depth": 0,
+        "spans": None,
         "error": None,
         "reference": "r3",
     }

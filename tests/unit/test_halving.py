@@ -8,9 +8,11 @@ import pytest
 
 from jobs.documents import Document
 from jobs.parameters import Effective
+from worker import rows
 from worker.engines import DeviceLost, Generated, OutOfMemory
 from worker.engines.lead import LeadEngine
-from worker.halving import Halving, Item
+from worker.halving import Halving
+from worker.items import Item
 
 EFFECTIVE = Effective()
 
@@ -119,10 +121,11 @@ def test_a_device_that_is_lost_passes_through() -> None:
 def _generate(engine: LeadEngine, batches: list[list[int]]) -> tuple[dict[int, str], str | None]:
     """Documents of these lengths: the codes of those that fail, and a message."""
     halving = Halving(engine, EFFECTIVE, nullcontext)
-    rows = [row for batch in _batches(engine, batches) for _, row in halving.generate(batch)]
-    assert sorted(row.index for row in rows) == [*range(sum(map(len, batches)))]
-    codes = {row.index: row.error_code for row in rows if row.error_code}
-    return codes, next((row.error_message for row in rows if row.error_code), None)
+    made = [pair for batch in _batches(engine, batches) for pair in halving.generate(batch)]
+    found = [rows.of(*pair) for pair in made]
+    assert sorted(row.index for row in found) == [*range(sum(map(len, batches)))]
+    codes = {row.index: row.error_code for row in found if row.error_code}
+    return codes, next((row.error_message for row in found if row.error_code), None)
 
 
 def _batches(engine: LeadEngine, batches: list[list[int]]) -> list[list[Item]]:

@@ -51,7 +51,7 @@ def test_how_it_was_made() -> None:
         "engine": "lead",
         "dtype": None,
         "fallback": None,
-        "parameters": {"max_input_tokens": None, "seed": 7},
+        "parameters": {"max_input_tokens": None, "long_documents": "truncate", "seed": 7},
         "prompt": None,
     }
 
@@ -72,6 +72,7 @@ def test_a_model_and_every_flag(bart: str) -> None:
     )
     assert made["parameters"] == {
         "max_input_tokens": 60,
+        "long_documents": "truncate",
         "seed": 5,
         "num_beams": 3,
         "min_length": 4,

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from jobs.documents import Document
-from jobs.job import ModelKey, Row, Shard
+from jobs.job import ModelKey, Shard
 from jobs.parameters import Effective
 from worker import window
 from worker.batching import Bounds
 from worker.engines import Encoded
-from worker.halving import Item
+from worker.items import Item, Written
 from worker.window import Spent, Window
 
 KEY = ModelKey("model", "1", "transformers", "float32")
@@ -44,13 +44,15 @@ def item(of: Shard, index: int, tokens: int) -> Item:
     return Item(of.id, Document(index, "text"), Encoded([1] * tokens, tokens, truncated=False))
 
 
-def row(of: Item) -> Row:
-    return Row(of.document.index, None, "A summary.", 5, 2, False, "stop", None, None, None)
+WRITTEN = Written("A summary.", 2, "stop")
 
 
 def a_window(batches: list[list[Item]], *shards: Shard) -> Window:
     bounds = Bounds(max_num_seqs=4, max_num_batched_tokens=100)
-    return Window(KEY, Effective(), False, list(shards), [], batches, bounds)
+    items = [each for batch in batches for each in batch]
+    made = Window(KEY, Effective(), False, list(shards), [], items, bounds)
+    made.items, made.batches = [], batches
+    return made
 
 
 def test_the_first_batch_is_told_to_all_and_the_next_to_whom_it_concerns() -> None:
@@ -67,7 +69,7 @@ def test_each_shard_gets_its_rows_and_its_share() -> None:
     one, two = shard(1), shard(2)
     batch = [item(one, 4, 20), item(two, 8, 12), item(two, 9, 10), item(two, 10, 18)]
     current = a_window([batch, [item(one, 5, 5)]], one, two)
-    first, second = current.portions([(each, row(each)) for each in batch], Spent(1.0, 8.0))
+    first, second = current.portions([(each, WRITTEN) for each in batch], Spent(1.0, 8.0))
     assert (first.shard, [row.index for row in first.rows], first.done) == (one, [4], False)
     assert (second.shard, [row.index for row in second.rows], second.done) == (
         two,
@@ -101,7 +103,7 @@ def test_where_only_documents_are_bounded_there_is_no_padding() -> None:
     batch = [item(one, 4, 20), item(one, 5, 10)]
     current = a_window([batch], one)
     current.bounds = Bounds(4, None)
-    [portion] = current.portions([(each, row(each)) for each in batch], Spent(0.0, 1.0))
+    [portion] = current.portions([(each, WRITTEN) for each in batch], Spent(0.0, 1.0))
     assert (portion.batching.batched_tokens, portion.batching.padding_tokens) == (0, 0)
     assert portion.batching.batch_fill == 0.5
 

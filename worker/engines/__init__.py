@@ -73,12 +73,17 @@ class Engine(Protocol):
         """Prompt, tokenize and truncate, one result for each text."""
         ...
 
+    def token_ends(self, text: str) -> list[int]:
+        """Where in `text` each of its tokens ends, as `encode` counts them, in characters; none
+        of the prompt's or the template's."""
+        ...
+
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]
     ) -> list[Generated]:
         """Generate for one batch; row i samples with seeds[i] where sampling is on.
 
-        Other threads may encode and decode meanwhile.
+        Other threads may encode and decode meanwhile, two of them at once.
 
         Raises OutOfMemory and DeviceLost, and MODEL_ERRORS over an input.
         """

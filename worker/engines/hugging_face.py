@@ -4,7 +4,9 @@ Generates nothing itself.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -26,9 +28,11 @@ class HuggingFaceEngine:
         # Until they are measured; see `worker.budget`.
         self.max_num_batched_tokens: int | None = 4096 if self._device.type == "cpu" else 16384
         self.max_num_seqs = 64
-        self._tokenizer = tokenizer
-        # A fast tokenizer that cuts in one thread can not decode in another.
-        self._decoding_tokenizer = copy.deepcopy(tokenizer)
+        # A fast tokenizer that cuts in one thread can do nothing in another: one reads ahead while
+        # another encodes what parts of long documents came to, and decodes.
+        self._tokenizers: SimpleQueue[PreTrainedTokenizerFast] = SimpleQueue()
+        self._tokenizers.put(tokenizer)
+        self._tokenizers.put(copy.deepcopy(tokenizer))
         self._kind: Kind = kind
         self._special = special_tokens(model.generation_config, tokenizer)
         model.eval()
@@ -42,12 +46,27 @@ class HuggingFaceEngine:
         return int(effective.generation.get("num_beams", 1)) if on_cpu else 1
 
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
-        return prompts.encode(self._tokenizer, self._kind, texts, effective)
+        with self._tokenizer() as tokenizer:
+            return prompts.encode(tokenizer, self._kind, texts, effective)
+
+    def token_ends(self, text: str) -> list[int]:
+        with self._tokenizer() as tokenizer:
+            return prompts.token_ends(tokenizer, text)
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:
         ids = [each.ids for each in generated]
-        texts = self._decoding_tokenizer.batch_decode(ids, skip_special_tokens=True)
+        with self._tokenizer() as tokenizer:
+            texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in texts]
+
+    @contextmanager
+    def _tokenizer(self) -> Iterator[PreTrainedTokenizerFast]:
+        """One that no other thread has; waits for it where there is none."""
+        tokenizer = self._tokenizers.get()
+        try:
+            yield tokenizer
+        finally:
+            self._tokenizers.put(tokenizer)
 
 
 def special_tokens(config: GenerationConfig, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
