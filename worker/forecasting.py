@@ -6,7 +6,7 @@ known of a model is asked for once a second, however many jobs are validated.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from math import ceil
 from time import monotonic
@@ -18,8 +18,9 @@ from jobs.forecasts import Load, Range, Speed, device_seconds, wall_seconds
 from jobs.job import ModelKey, Validation
 from jobs.parameters import Effective
 from jobs.settings import Timings
-from jobs.store import clock, speeds, workers
+from jobs.store import clock, speeds, summaries, workers
 from jobs.windows import RunWindow
+from worker import same_text
 from worker.samples import Sampled
 
 # A job of fewer documents is not looked into.
@@ -75,6 +76,10 @@ class Forecaster:
         if looked is None and validation.total >= _WORTH_A_LOOK:
             looked = look()
         load = _load(validation, effective, looked)
+        if looked is not None and validation.requested.get("reuse", True):
+            load = replace(
+                load, documents=load.documents * self._share_left(key, effective, looked)
+            )
         work = device_seconds(known.speed, load)
         wall = _wall(validation, work, load, known)
         return {
@@ -84,6 +89,16 @@ class Forecaster:
             "same_parameters": known.speed.same_parameters,
             "workers": known.workers,
         }
+
+    def _share_left(self, key: ModelKey, effective: Effective, looked: Sampled) -> float:
+        """Of the documents that can be used, those whose summary is not there already."""
+        if not looked.lengths or not same_text.always_the_same(effective):
+            return 1.0
+        digests = same_text.Digests(key, effective)
+        texts = {digests.of(text) for text in looked.texts}
+        with self._database.transaction() as tx:
+            stored = summaries.same(tx, texts)
+        return (len(texts) - len(stored)) / len(looked.lengths)
 
     def _what_is_known(self, key: ModelKey, effective: Effective) -> _Known:
         of = (key, effective.model_dump_json(exclude={"seed"}))

@@ -25,8 +25,13 @@ Key = tuple[int, int]
 
 
 def may_share(shard: Shard) -> bool:
-    """Whether its job lets it, and the same text always gets the same summary: not a sample."""
-    return shard.reuse and not shard.effective.generation.get("do_sample")
+    """Whether its documents may have the summaries of others."""
+    return shard.reuse and always_the_same(shard.effective)
+
+
+def always_the_same(effective: Effective) -> bool:
+    """Whether a text always gets the same summary: not where it is sampled."""
+    return not effective.generation.get("do_sample")
 
 
 class Digests:

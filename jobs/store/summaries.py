@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, ColumnElement, and_, cast, func, select, true
+from sqlalchemy import ARRAY, Column, ColumnElement, Select, and_, bindparam, func, select, true
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
@@ -33,6 +33,23 @@ _INSERT = (
     .on_conflict_do_nothing(index_elements=["job_id", "index"])
     .returning(summaries.c.index)
 )
+
+
+def _first_of_each() -> Select[Any]:
+    """Made once: to put it together takes longer than to look up a window of documents."""
+    kind = summaries.c.digest.type
+    each = func.unnest(bindparam("digests", type_=ARRAY(kind)))
+    wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
+    first = (
+        select(*(summaries.c[name] for name in _FIELDS))
+        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .limit(1)
+        .lateral("first")
+    )
+    return select(first).select_from(wanted.join(first, true()))
+
+
+_SAME = _first_of_each()
 
 
 def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
@@ -66,16 +83,7 @@ def same(tx: Transaction, digests: Collection[str]) -> dict[str, Row]:
     """
     if not digests:
         return {}
-    kind = summaries.c.digest.type
-    each = func.unnest(cast(list(digests), ARRAY(kind)))
-    wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
-    first = (
-        select(*(summaries.c[name] for name in _FIELDS))
-        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
-        .limit(1)
-        .lateral("first")
-    )
-    found = tx.execute(select(first).select_from(wanted.join(first, true()))).mappings()
+    found = tx.execute(_SAME, {"digests": list(digests)}).mappings()
     return {row["digest"]: Row(**row) for row in found}
 
 

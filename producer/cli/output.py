@@ -85,7 +85,8 @@ def line(job: JobStatusView) -> str:
     """The one status line that is true."""
     counts = job.counts
     total = counted(counts.total or 0, "document")
-    parts = [f"{job.id} {state(job)}: {counts.completed:,} of {total} done"]
+    reused = f" ({counts.reused:,} reused)" if counts.reused else ""
+    parts = [f"{job.id} {state(job)}: {counts.completed:,} of {total} done{reused}"]
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:

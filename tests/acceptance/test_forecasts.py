@@ -14,8 +14,9 @@ def _dry_run(mill: Mill, *words: str, texts: int = 100) -> str:
     return mill.say(*command, stdin=lines).stdout
 
 
-def _forecast(mill: Mill, *words: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_dry_run(mill, *words, "--json"))["forecast"]
+def _forecast(mill: Mill, *words: str, texts: int = 100) -> dict[str, Any]:
+    said = _dry_run(mill, *words, "--json", texts=texts)
+    found: dict[str, Any] = json.loads(said)["forecast"]
     return found
 
 
@@ -85,3 +86,12 @@ def test_the_hours_of_a_window_are_counted_in(running: Mill) -> None:
     window = f"{opens:%H}:00-{opens:%H}:30 UTC"
     found = _forecast(running, "--model", "lead-6", "--window", window)
     assert 3600 - 60 < found["seconds"]["low"] < found["seconds"]["high"] < 2 * 3600 + 60
+
+
+def test_what_is_there_already_takes_no_time(running: Mill) -> None:
+    _done(running, sentences(80), model="lead-7")
+    assert _forecast(running, "--model", "lead-7", texts=80)["device_hours"]["high"] == 0
+    assert _forecast(running, "--model", "lead-7", "--no-reuse")["device_hours"]["low"] > 0
+    half = _forecast(running, "--model", "lead-7", texts=160)["device_hours"]
+    whole = _forecast(running, "--model", "lead-7", "--no-reuse", texts=160)["device_hours"]
+    assert 1.5 < whole["low"] / half["low"] < 3, "about half of the sample is there"

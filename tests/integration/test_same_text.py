@@ -327,7 +327,8 @@ def test_nobody_is_charged_for_what_is_reused(database: Database, work: Work) ->
     started(database, 1, 1, 2, labels={"user": "ann"}, fair_by="user")
     work(Recording())
     with database.transaction() as tx:
-        shares = dict(tx.exec_driver_sql("SELECT fair_group, tokens FROM fair_shares").all())
+        found = tx.exec_driver_sql("SELECT fair_group, tokens FROM fair_shares")
+        shares = {row.fair_group: row.tokens for row in found}
     assert shares["user=ann"] - shares[""] == shares[""] == 4 + 2
 
 
