@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.job import Validation
 from jobs.parameters import Effective, Parameters
-from worker import models
+from worker import long_documents, models
 from worker.models import Resolved
 from worker.samples import Sampled
 
@@ -38,19 +38,23 @@ def report(
         "shards": sampled.shards,
         "parameters": {n: {"value": v, "from": origins[n]} for n, v in settled.items()},
         "prompt": models.finished_prompt(resolved, texts[0], effective) if texts else None,
-        "sample": _sample(sampled, effective),
+        "sample": _sample(sampled, resolved, effective),
     }
 
 
-def _sample(sampled: Sampled, effective: Effective) -> dict[str, Any]:
+def _sample(sampled: Sampled, resolved: Resolved, effective: Effective) -> dict[str, Any]:
     texts, lengths = sampled.texts, sampled.lengths
     limit = effective.max_input_tokens
+    [frame] = models.lengths(resolved, [""], effective)
+    long = [length for length in lengths if limit is not None and length > limit]
     bad = Counter(each.error.code for each in sampled.documents if each.error is not None)
     return {
         "documents": len(sampled.documents),
         "bad": dict(bad.most_common()),
         "duplicates": len(texts) - len(set(texts)),
-        "too_long": 0 if limit is None else sum(length > limit for length in lengths),
+        "too_long": len(long),
+        # Into which they are cut, about.
+        "parts": sum(long_documents.count(length, limit or 0, frame) for length in long),
         "input_tokens": _summary(lengths),
         "histogram": histogram(lengths),
     }

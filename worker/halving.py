@@ -13,8 +13,8 @@ from jobs import logs
 from jobs.documents import storable
 from jobs.parameters import Effective
 from worker import batching
-from worker.engines import DeviceLost, Engine, Generated, OutOfMemory
-from worker.items import Item, Outcome, Refusal, Written
+from worker.engines import DeviceLost, Engine, OutOfMemory
+from worker.items import Item, Outcome, Refusal, Written, written
 
 log = logs.get("halving")
 
@@ -89,14 +89,10 @@ class Halving:
         except Exception as error:
             refusal = Refusal("generation_failed", _line(error))
         else:
-            return [_written(*made) for made in zip(generated, texts, strict=True)]
+            return [written(*made) for made in zip(generated, texts, strict=True)]
         # Not its message, which may quote what the model was given; the row has it.
         log.warning("the model refuses documents", documents=len(batch), code=refusal.code)
         return refusal
-
-
-def _written(generated: Generated, text: str) -> Written:
-    return Written(storable(text), generated.tokens, generated.finish_reason)
 
 
 def _line(error: Exception) -> str:

@@ -7,8 +7,8 @@ that care for neither.
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.documents import Document
-from worker.engines import Encoded
+from jobs.documents import Document, storable
+from worker.engines import Encoded, Generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Item:
     """0 where it is of the document's own text, 1 where of the summaries of its parts, ..."""
     part: Place | None = None
     """None where it is all there is at this depth: its summary is the document's."""
+    digest: str | None = None
+    """Of a whole document that may share its summary: see `worker.same_text`."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -53,6 +55,10 @@ class Written:
     tokens: int
     """The end token among them."""
     finish_reason: Literal["stop", "length"]
+
+
+def written(generated: Generated, text: str) -> Written:
+    return Written(storable(text), generated.tokens, generated.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

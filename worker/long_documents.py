@@ -6,7 +6,7 @@ and the next one begins with the last sentences of the one before. Which sentenc
 Unicode's matter (UAX 29), and the package's: semantic-text-splitter.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -37,10 +37,10 @@ def pieces(engine: Engine, text: str, effective: Effective) -> list[Piece]:
     limit = effective.max_input_tokens
     whole = _uncut(effective)
     if limit is not None:
-        ends = engine.token_ends(text)
+        tokens = engine.token_spans(text)
         room = limit - engine.encode([""], whole)[0].tokens
         while room > 0:
-            found = spans(text, ends, room)
+            found = spans(text, tokens, room)
             encoded = engine.encode([text[start:stop] for start, stop in found], whole)
             longest = max(each.tokens for each in encoded)
             if longest <= limit:
@@ -51,10 +51,10 @@ def pieces(engine: Engine, text: str, effective: Effective) -> list[Piece]:
     return [Piece(0, len(text), engine.encode([text], effective)[0])]
 
 
-def spans(text: str, ends: Sequence[int], room: int) -> list[tuple[int, int]]:
-    """Where pieces of at most `room` tokens start and stop, as characters; `ends` are the places
-    in `text` at which its tokens end."""
-    measure = _Measure(text, ends)
+def spans(text: str, tokens: Sequence[tuple[int, int]], room: int) -> list[tuple[int, int]]:
+    """Where pieces of at most `room` tokens start and stop, as characters; `tokens` is where those
+    of `text` do."""
+    measure = _Measure(text, tokens)
     splitter = TextSplitter.from_callback(measure, room, overlap=room // _OVERLAP)
     return [(start, start + len(piece)) for start, piece in splitter.chunk_indices(text)]
 
@@ -85,9 +85,10 @@ class _Measure:
     """How many tokens a piece of the text has, for the splitter, which asks 20 times as much as
     there is: looked up where the piece lies, and not tokenized again."""
 
-    def __init__(self, text: str, ends: Sequence[int]) -> None:
+    def __init__(self, text: str, tokens: Sequence[tuple[int, int]]) -> None:
         self._text = text
-        self._ends = ends
+        self._starts = [start for start, _ in tokens]
+        self._stops = [stop for _, stop in tokens]
         self._last = 0
 
     def __call__(self, piece: str) -> int:
@@ -95,7 +96,7 @@ class _Measure:
         if start < 0:
             start = self._text.find(piece)
         self._last = start
-        return bisect_right(self._ends, start + len(piece)) - bisect_right(self._ends, start)
+        return bisect_left(self._starts, start + len(piece)) - bisect_right(self._stops, start)
 
 
 def _uncut(effective: Effective) -> Effective:

@@ -71,10 +71,10 @@ def encode(
     return encoded
 
 
-def token_ends(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
-    """Where in `text` each of its tokens ends; nothing is framed and nothing cut."""
+def token_spans(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[tuple[int, int]]:
+    """Where in `text` each of its tokens lies; nothing is framed and nothing cut."""
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    return [end for _, end in found["offset_mapping"]]
+    return [(start, stop) for start, stop in found["offset_mapping"]]
 
 
 def frame_tokens(tokenizer: "PreTrainedTokenizerFast", kind: "Kind", prompt: str | None) -> int:

@@ -90,7 +90,7 @@ class Reader:
         items: list[Item] = []
         reductions: dict[Key, Reduction] = {}
         for each in unread.values():
-            found = self._leases.answer_for([each.shard], partial(self._read, engine, each))
+            found = self._leases.answer_for([each.shard], partial(self._read, engine, each, same))
             if found is None:
                 for _, heir, document in same.give_up([each.shard.id]):
                     unread[heir].documents.append(document)
@@ -143,7 +143,7 @@ class Reader:
             each.rows += reused
         return same
 
-    def _read(self, engine: Engine, unread: Unread) -> Read:
+    def _read(self, engine: Engine, unread: Unread, same: SameText) -> Read:
         shard = unread.shard
         kept = self._kept(shard)
         # Nor a chat template or a tokenizer.
@@ -153,7 +153,8 @@ class Reader:
             found = Read()
             for document, ids in zip(unread.documents, encoded, strict=True):
                 if not ids.truncated or shard.effective.long_documents == "truncate":
-                    found.items.append(Item(shard.id, document, ids))
+                    digest = same.digests.get((shard.id, document.index))
+                    found.items.append(Item(shard.id, document, ids, digest=digest))
                 elif shard.effective.long_documents == "fail":
                     found.rows.append(_too_long(engine, document, shard.effective))
                 else:
@@ -208,7 +209,7 @@ def _refuse_endless(shard: Shard) -> None:
 
 def _too_long(engine: Engine, document: Document, effective: Effective) -> Row:
     message = long_documents.too_long(engine, document.text or "", effective)
-    return rows.failed(document, "too_long", f"document {document.index}: {message}")
+    return rows.failed(document, "too_long", f"document {document.index} has {message}")
 
 
 def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], list[Document]]:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from itertools import chain
-from uuid import UUID
 
 from jobs.documents import Document
 from jobs.job import ModelKey, Row, Shard
@@ -43,10 +42,10 @@ class Digests:
         self._begun = blake2b(json.dumps(made_with, sort_keys=True).encode(), digest_size=16)
 
     def of(self, text: str) -> str:
-        """16 bytes, as PostgreSQL writes a UUID."""
+        """16 bytes, as hexadecimal digits."""
         digest = self._begun.copy()
         digest.update(b"\n" + text.encode(errors="surrogatepass"))
-        return str(UUID(bytes=digest.digest()))
+        return digest.hexdigest()
 
 
 def copy(row: Row, document: Document) -> Row:
@@ -102,7 +101,7 @@ class SameText:
         """A row with its shard, and those of the documents that waited for it."""
         digest = self.digests.get(key)
         if digest is not None and row.error_code is None:
-            row = self.made[digest] = replace(row, digest=digest)
+            row = self.made[digest] = row if row.digest else replace(row, digest=digest)
         waited = self._waiting.pop(key, [])
         return [(key[0], row), *((shard_id, copy(row, each)) for shard_id, each in waited)]
 

@@ -31,9 +31,12 @@ class Sampled:
         return [each.text for each in self.documents if each.text is not None]
 
     def read_lengths(self, effective: Effective) -> list[int]:
-        """Input tokens of each one that can be used, as the model will read it."""
+        """Input tokens of each one that can be used, as the model will read it: all of them in
+        parts, about, or as many as it reads at once."""
         most = effective.max_input_tokens
-        return [length if most is None else min(length, most) for length in self.lengths]
+        if most is None or effective.long_documents == "map-reduce":
+            return list(self.lengths)
+        return [min(length, most) for length in self.lengths]
 
 
 def take(

@@ -6,18 +6,22 @@ document 0 of a job: the same flags give the same summary. Nothing is stored.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from jobs import devices, options, settings
-from jobs.documents import storable
+from jobs.documents import Document, storable
 from jobs.errors import DocumentError, UsageError
+from jobs.job import Row
 from jobs.parameters import Effective, Parameters
-from worker import extra, models
+from worker import batching, extra, long_documents, models, rows, window
 from worker.choice import Choice, choose
-from worker.engines import MODEL_ERRORS, DeviceLost, Encoded, Engine, Generated, OutOfMemory
+from worker.engines import MODEL_ERRORS, DeviceLost, Engine, OutOfMemory
+from worker.items import Item, Written, written
+from worker.reduction import Reduction
 
 
 @click.command(
@@ -48,7 +52,9 @@ def command(text: str, device: str, as_json: bool, **given: Any) -> int:
         parameters=parameters,
     )
     click.echo(json.dumps(made, ensure_ascii=False, indent=2) if as_json else made["summary"])
-    if made["truncated"]:
+    if made["truncated"] and made["depth"]:
+        _hint("what the parts came to was cut: it was too long for the model, and got no shorter")
+    elif made["truncated"]:
         _hint(f"the text was cut: its end is not among the {made['input_tokens']:,} tokens read")
     return 0
 
@@ -68,8 +74,8 @@ def summarize(
 
     Raises UsageError for an empty text, JobError where the model or the parameters can
     not be used, TransientError for trouble with the hub, DocumentError
-    ("generation_failed", "out_of_memory") where the model refuses the text, the memory is
-    too small for it, or the device is lost.
+    ("generation_failed", "out_of_memory", "too_long") where the model refuses the text, the
+    memory is too small for it, the device is lost, or it is too long and not to be cut.
     """
     if not text.strip():
         raise UsageError("the text is empty; give one as an argument or on standard input")
@@ -77,14 +83,15 @@ def summarize(
     effective = models.settle(resolved, parameters, prompt)
     chosen = choose(resolved, effective, engine, dtype, device)
     loaded = _load(resolved, chosen, device)
-    [encoded] = loaded.encode([storable(text)], effective)
-    generated, summary = _generate(loaded, encoded, effective)
+    row = _row(loaded, Document(0, storable(text)), effective)
     return {
-        "summary": storable(summary),
-        "input_tokens": encoded.tokens,
-        "output_tokens": generated.tokens,
-        "truncated": encoded.truncated,
-        "finish_reason": generated.finish_reason,
+        "summary": row.summary,
+        "input_tokens": row.input_tokens,
+        "output_tokens": row.output_tokens,
+        "truncated": row.truncated,
+        "finish_reason": row.finish_reason,
+        "depth": row.depth,
+        "spans": row.spans,
         "model": model,
         "model_revision": resolved.revision,
         "engine": chosen.engine,
@@ -105,17 +112,46 @@ def _load(resolved: models.Resolved, chosen: Choice, device: str) -> Engine:
         raise _lost(error) from error
 
 
-def _generate(engine: Engine, encoded: Encoded, effective: Effective) -> tuple[Generated, str]:
+def _row(engine: Engine, document: Document, effective: Effective) -> Row:
+    text = document.text or ""
+    [encoded] = engine.encode([text], effective)
+    if not encoded.truncated or effective.long_documents == "truncate":
+        [made] = _generate(engine, [Item(0, document, encoded)], effective)
+        return rows.of(*made)
+    if effective.long_documents == "fail":
+        message = long_documents.too_long(engine, text, effective)
+        raise DocumentError("too_long", f"the text has {message}")
+    return _reduced(engine, Reduction(engine, effective, 0, document), effective)
+
+
+def _reduced(engine: Engine, document: Reduction, effective: Effective) -> Row:
+    """Of a text that is done in parts."""
+    bounds = window.bounds(engine, effective, deaths=0)
+    following = document.begin()
+    while not isinstance(following, Row):
+        items, following = following, []
+        lengths = [len(item.encoded.ids) for item in items]
+        for batch in batching.plan(lengths, bounds.max_num_batched_tokens, bounds.max_num_seqs):
+            for made in _generate(engine, [items[place] for place in batch], effective):
+                following = document.take(*made) or following
+    return following
+
+
+def _generate(
+    engine: Engine, batch: Sequence[Item], effective: Effective
+) -> list[tuple[Item, Written]]:
+    seeds = [effective.seed_of(*item.seed_of) for item in batch]
     try:
-        generated = engine.generate([encoded.ids], effective, [effective.seed_of(0)])
-        [summary] = engine.decode(generated)
+        generated = engine.generate([item.encoded.ids for item in batch], effective, seeds)
+        texts = engine.decode(generated)
     except (OutOfMemory, MemoryError) as error:
         raise DocumentError("out_of_memory", _refused(error)) from error
     except DeviceLost as error:
         raise _lost(error) from error
     except MODEL_ERRORS as error:
         raise DocumentError("generation_failed", _refused(error)) from error
-    return generated[0], summary
+    made = zip(generated, texts, strict=True)
+    return list(zip(batch, [written(*each) for each in made], strict=True))
 
 
 def _lost(error: DeviceLost) -> DocumentError:

@@ -83,8 +83,9 @@ def same(tx: Transaction, digests: Collection[str]) -> dict[str, Row]:
     """
     if not digests:
         return {}
-    found = tx.execute(_SAME, {"digests": list(digests)}).mappings()
-    return {row["digest"]: Row(**row) for row in found}
+    found = [Row(*row) for row in tx.execute(_SAME, {"digests": list(digests)})]
+    # PostgreSQL writes them with dashes.
+    return {row.digest.replace("-", ""): row for row in found if row.digest}
 
 
 def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def show(job: JobStatusView) -> None:
     if report["prompt"] is not None:
         click.echo("\nthe first document as the model reads it:")
         click.echo(_indented(report["prompt"]))
-    _show_sample(report["sample"])
+    _show_sample(report["sample"], report["parameters"]["long_documents"]["value"])
 
 
 def _forecast(job: JobStatusView) -> str:
@@ -41,12 +41,18 @@ def _forecast(job: JobStatusView) -> str:
     return "no forecast: this model has done nothing here yet; submit a few of the documents first"
 
 
-def _show_sample(sample: dict[str, Any]) -> None:
+def _show_sample(sample: dict[str, Any], long_documents: str) -> None:
     seen = sample["documents"]
+    fate = {
+        "truncate": "be cut",
+        "map-reduce": f"be summarized in about {counted(sample['parts'], 'part')}",
+        "fail": "fail",
+    }[long_documents]
     click.echo(f"\na sample of {counted(seen, 'document')}:")
     for code, count in sample["bad"].items():
         click.echo(f"  {_share(count, seen)} can not be used: {code}")
-    click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model and will be cut")
+    follows = f" and will {fate}" if sample["too_long"] else ""
+    click.echo(f"  {_share(sample['too_long'], seen)} are too long for the model{follows}")
     click.echo(f"  {_share(sample['duplicates'], seen)} repeat an earlier one")
     tokens = sample["input_tokens"]
     if tokens is not None:

@@ -101,8 +101,8 @@ class Diarist:
     def encode(self, texts: Sequence[str], effective: Effective) -> list[Encoded]:
         return self._lead.encode(texts, effective)
 
-    def token_ends(self, text: str) -> list[int]:
-        return self._lead.token_ends(text)
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        return self._lead.token_spans(text)
 
     def generate(
         self, batch: Sequence[list[int]], effective: Effective, seeds: Sequence[int]

@@ -119,14 +119,16 @@ class Ground:
         bad: Mapping[int, Breakage] | None = None,
         shard_size: int = 16,
         model: str = "lead-1",
+        lines: int = 1,
         **options: Any,
     ) -> Job:
-        """Submit `count` documents and write them into the ledger. The engine under test takes
-        any `model` that is called lead, and does the same with each."""
+        """Submit `count` documents, each so many times its text, and write them into the ledger.
+        The engine under test takes any `model` that is called lead, and does the same with
+        each."""
         entries = self.ledger.write(count, bad)
         with self.mill.client() as client:
             job = client.submit(
-                [entry.text for entry in entries],
+                ["\n".join([entry.text] * lines) for entry in entries],
                 model=model,
                 shard_size=shard_size,
                 **options,

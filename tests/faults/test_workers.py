@@ -27,6 +27,23 @@ def test_child_killed_while_it_generates(ground: Ground) -> None:
     assert worker.poll() is None
 
 
+def test_child_killed_between_parts(ground: Ground) -> None:
+    """SIGKILL of the pool child while it does long documents in parts."""
+    ground.mill.dispatcher()
+    worker = ground.worker()
+    # Each line is a part; what six come to is two, and what these do is one.
+    ground.submit(16, lines=6, long_documents="map-reduce", max_input_tokens=7)
+    for _ in range(3):
+        ground.busy(24)
+        ground.kill_child(worker)
+    more = 16 * (6 + 2 + 1 - 1)  # items than there are documents
+    # No row is stored before all parts of a document are done.
+    slow = 2 * (ground.lease + RECOVERY)
+    ground.settle(waste=more + 2 * ground.orders.batch * ground.kills, recovery=slow)
+    assert ground.look("SELECT max(depth) FROM summaries") == 2
+    assert ground.look("SELECT count(*) FROM parts") == 0
+
+
 def test_child_killed_while_the_model_loads(ground: Ground) -> None:
     """SIGKILL of the pool child while the model loads, twice."""
     ground.mill.dispatcher()

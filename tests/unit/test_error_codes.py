@@ -36,8 +36,9 @@ def _codes(tree: ast.Module) -> Iterator[str]:
 
 def _code_nodes(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            position = CODE_AT.get(node.func.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            position = CODE_AT.get(name)
             if position is not None and len(node.args) > position:
                 yield node.args[position]
         if isinstance(node, ast.keyword) and node.arg == "error_code":

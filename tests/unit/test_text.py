@@ -46,6 +46,8 @@ def test_how_it_was_made() -> None:
         "output_tokens": 1,
         "truncated": False,
         "finish_reason": "stop",
+        "depth": 0,
+        "spans": None,
         "model": "lead-1",
         "model_revision": "1",
         "engine": "lead",

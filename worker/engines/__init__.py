@@ -73,9 +73,9 @@ class Engine(Protocol):
         """Prompt, tokenize and truncate, one result for each text."""
         ...
 
-    def token_ends(self, text: str) -> list[int]:
-        """Where in `text` each of its tokens ends, as `encode` counts them, in characters; none
-        of the prompt's or the template's."""
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in `text` each of its tokens lies, as `encode` counts them: characters
+        `start <= place < stop`, in order; none of the prompt's or the template's."""
         ...
 
     def generate(

@@ -49,9 +49,9 @@ class HuggingFaceEngine:
         with self._tokenizer() as tokenizer:
             return prompts.encode(tokenizer, self._kind, texts, effective)
 
-    def token_ends(self, text: str) -> list[int]:
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
         with self._tokenizer() as tokenizer:
-            return prompts.token_ends(tokenizer, text)
+            return prompts.token_spans(tokenizer, text)
 
     def decode(self, generated: Sequence[Generated]) -> list[str]:
         ids = [each.ids for each in generated]

@@ -35,8 +35,8 @@ class LeadEngine:
         """One id per character; `effective.max_input_tokens` counts words."""
         return [_encode(text, effective.max_input_tokens) for text in texts]
 
-    def token_ends(self, text: str) -> list[int]:
-        return [word.end() for word in _WORD.finditer(text)]
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        return [word.span() for word in _WORD.finditer(text)]
 
     def generate(
         self,
