@@ -336,7 +336,8 @@ def test_one_look_up_however_often_a_text_is_stored(database: Database, work: Wo
     started(database, *[1] * 300)
     work(Recording())
     with database.transaction() as tx:
-        digest = tx.exec_driver_sql("SELECT DISTINCT digest::text FROM summaries").scalar_one()
+        found_as = "SELECT DISTINCT replace(digest::text, '-', '') FROM summaries"
+        digest = tx.exec_driver_sql(found_as).scalar_one()
         found = summaries.same(tx, {digest})
         assert summaries.same(tx, set()) == {}
     assert list(found) == [digest]
