@@ -100,6 +100,24 @@ def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str,
     return [_result(row) for row in rows]
 
 
+def at(tx: Transaction, job_id: str, indexes: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The result rows of these documents, by index, as far as there are any."""
+    column = summaries.c
+    rows = tx.execute(
+        select(summaries).where(column.job_id == job_id, column.index.in_(indexes))
+    ).mappings()
+    return {row["index"]: _result(row) for row in rows}
+
+
+def identifiers(tx: Transaction, job_id: str) -> list[tuple[int, str | None]]:
+    """Index and id of each row of a job, in order of index."""
+    column = summaries.c
+    rows = tx.execute(
+        select(column.index, column.id).where(column.job_id == job_id).order_by(column.index)
+    )
+    return [(index, identifier) for index, identifier in rows]
+
+
 def failures(tx: Transaction, job_id: str, samples: int) -> list[Failures]:
     """A job's failed documents by error code, the most frequent first, each with its first
     `samples` by index."""
