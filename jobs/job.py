@@ -83,6 +83,9 @@ class Validation:
     requested: dict[str, Any]
     source: dict[str, Any]
     dry_run: bool
+    total: int
+    shard_size: int
+    run_window: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ class Shard:
     effective: Effective
     fair_group: str
     priority: int
+    reuse: bool = True
+    """Whether its documents may share a summary with others that have the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,11 @@ class Row:
     """How many times summaries of its parts were summarized again; 0 where it has no parts."""
     spans: Sequence[tuple[int, int]] | None = None
     """Where its parts lie in it, as characters `start <= place < stop`; None where it has none."""
+    digest: str | None = None
+    """Of the text and of all that makes a summary of it (`worker.same_text`): a summary with the
+    same one is the same. None where it is not to be given to another document."""
+    reused: bool = False
+    """Whether it was made for another document: the model had nothing to do for it. No column."""
 
 
 @dataclass(frozen=True, slots=True)

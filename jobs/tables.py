@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     func,
     text,
 )
@@ -80,8 +81,11 @@ def _lease() -> list[Column[object]]:
 # A query uses a partial index only where it states the same condition in the same words.
 _UNFINISHED = "state NOT IN ('cancelled', 'done')"
 _FAILED = "error_code IS NOT NULL"
+_HAS_DIGEST = "digest IS NOT NULL"
 # Somebody had a lease of it. The others have nothing to add to their job's sums.
 _BEGUN = "attempt > 0"
+# A job that is over, and of which something was done.
+_WAS_DONE = "finished_at IS NOT NULL AND completed > 0"
 
 jobs = Table(
     "jobs",
@@ -118,6 +122,8 @@ jobs = Table(
     Column("fallback", Text),
     Column("parameters", JSONB),
     Column("report", JSONB),
+    # How long it will take (worker/forecasting.py); NULL where this model has done nothing here.
+    Column("forecast", JSONB),
     # NULL until the source was cut into shards.
     Column("total", BigInteger),
     # Filled once, when the job is over.
@@ -144,7 +150,17 @@ jobs = Table(
     UniqueConstraint("idempotency_key"),
     Index("ix_jobs_created_at_id", "created_at", "id"),
     Index("ix_jobs_status_created_at", "status", "created_at"),
+    # The jobs that say how fast a model is (jobs/store/speeds.py).
+    Index(
+        "ix_jobs_done",
+        "model",
+        "model_revision",
+        "finished_at",
+        postgresql_where=text(_WAS_DONE),
+    ),
 )
+
+JOB_WAS_DONE = text("jobs.finished_at IS NOT NULL AND jobs.completed > 0")
 
 shards = Table(
     "shards",
@@ -244,15 +260,19 @@ summaries = Table(
     # Of a document that was done in parts; see `jobs.job.Row`.
     Column("depth", Integer, nullable=False, server_default=text("0")),
     Column("spans", JSONB),
+    # Of the text and all that decides its summary; NULL where others may not have it.
+    Column("digest", Uuid(as_uuid=False)),
     Column(
         "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),
     PrimaryKeyConstraint("job_id", "index"),
     CheckConstraint("(summary IS NULL) <> (error_code IS NULL)", name="summary_or_error"),
     Index("ix_summaries_failed", "job_id", "error_code", postgresql_where=text(_FAILED)),
+    Index("ix_summaries_digest", "digest", postgresql_where=text(_HAS_DIGEST)),
 )
 
 SUMMARY_FAILED = text(f"summaries.{_FAILED}")
+SUMMARY_HAS_DIGEST = text(f"summaries.{_HAS_DIGEST}")
 
 # Summaries of parts of documents that are not over: see `jobs.job.Part`.
 parts = Table(

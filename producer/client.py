@@ -124,6 +124,7 @@ class Client:
         deadline: str | datetime | None = None,
         fair_by: str | None = None,
         max_error_rate: float | None = None,
+        reuse: bool = True,
         dry_run: bool = False,
     ) -> "Job":
         """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
@@ -134,7 +135,9 @@ class Client:
         home first. Columns that are not named are guessed, and "" is for none. A DatasetDict
         needs its `split`; of a dataset of the hub, "ORG/NAME", `split` may be a slice, and
         `revision` is a branch, a tag or a commit. `generate` takes any other
-        GenerationConfig field; `window` and `deadline` are written as on the command line.
+        GenerationConfig field; `window` and `deadline` are written as on the command line. With
+        `reuse` a text that was summarized before in the same way, in this job or another, is not
+        summarized again, unless it is sampled.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
         it does not lie below the setting `allowed_sources`.
@@ -166,6 +169,7 @@ class Client:
             deadline=_deadline(deadline),
             fair_by=fair_by,
             max_error_rate=max_error_rate,
+            reuse=reuse,
             dry_run=dry_run,
         )
         named = columns.Asked(text_column, id_column, reference_column)

@@ -1,4 +1,4 @@
-"""When a job will be over, as a range that a user can plan by.
+"""When a job that is running will be over, as a range that a user can plan by.
 
 From what its documents took so far, not from the clock since it was submitted: pauses,
 shut windows and the loading of models are left out, and a window that shuts before the
@@ -6,10 +6,10 @@ end is counted in. How well this does is measured in docs/forecasts.md.
 """
 
 from dataclasses import dataclass
-from datetime import UTC
 from math import ceil, floor, sqrt
 
 from jobs.errors import UsageError
+from jobs.forecasts import CLOSING, on_the_clock
 from jobs.states import JobStatus
 from jobs.store.jobs import JobRecord, Pace
 from jobs.windows import RunWindow
@@ -19,10 +19,6 @@ from jobs.windows import RunWindow
 _WIDEST = 0.5
 # No forecast is better than this: machines are shared, and the last documents may be the longest.
 _NARROWEST = 0.1
-# A job whose last document is stored is closed in the dispatcher's next turn.
-_CLOSING = 2.0
-# Beyond a year of work nobody asks in which night it ends.
-_LONGEST = 366 * 24 * 3600.0
 # How many standard errors of the mean a range takes in.
 _ERRORS = 2.0
 
@@ -58,8 +54,8 @@ def eta(job: JobRecord, workers: int) -> Eta | None:
     # Several workers do not end together: the last one may begin a whole shard late.
     tail = shard_size * a_document / 2 if at_once > 1 else 0.0
     return Eta(
-        low=floor(_from_now(window, pace, seconds * (1 - spread))),
-        high=ceil(_from_now(window, pace, seconds * (1 + spread) + tail) + _CLOSING),
+        low=floor(on_the_clock(window, pace.at, seconds * (1 - spread))),
+        high=ceil(on_the_clock(window, pace.at, seconds * (1 + spread) + tail) + CLOSING),
     )
 
 
@@ -69,11 +65,3 @@ def _spread(pace: Pace, a_document: float) -> float:
         return _WIDEST
     error = pace.spread / a_document / sqrt(pace.shards)
     return min(_WIDEST, _NARROWEST + _ERRORS * error)
-
-
-def _from_now(window: RunWindow | None, pace: Pace, seconds: float) -> float:
-    if window is None or seconds > _LONGEST:
-        return seconds
-    now = pace.at.astimezone(UTC)
-    ends = window.after(now, seconds)
-    return (ends - now).total_seconds()

@@ -53,6 +53,42 @@ class BatchingView:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """From `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a job took that is over."""
+
+    seconds: float
+    """From when it was validated, whatever kept it waiting included."""
+    device_hours: float
+    """Of all workers together, the loading of the model left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastView:
+    """How long a job would take, as it was said when it was validated."""
+
+    seconds: Span | None
+    """With so many workers to itself, in the hours of its window; None where these mean nothing to
+    the worker that validated it."""
+    device_hours: Span
+    """Of all workers together."""
+    documents: int
+    """Of this model, which it rests on."""
+    same_parameters: bool
+    """Whether they were made with the same parameters."""
+    workers: int
+    actual: Actual | None
+    """None until the job is over, and where nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobStatusView:
     """A job as it stands. Times are unix seconds."""
 
@@ -81,6 +117,8 @@ class JobStatusView:
     batching: BatchingView | None
     """None until there was a batch."""
     eta_seconds: Eta | None
+    forecast: ForecastView | None
+    """None until it is validated, and where its model had done nothing here."""
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -133,6 +171,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         throughput=_throughput(job, done),
         batching=_batching(job.batching),
         eta_seconds=forecast.eta(job, workers),
+        forecast=_forecast(job),
         created_at=_unix(job.created_at),
         started_at=None if job.started_at is None else _unix(job.started_at),
         finished_at=None if job.finished_at is None else _unix(job.finished_at),
@@ -177,6 +216,31 @@ def _batching(sums: Batching) -> BatchingView | None:
         generating_seconds=_rounded(sums.generating_seconds),
         waiting_seconds=_rounded(sums.waiting_seconds),
     )
+
+
+def _forecast(job: JobRecord) -> ForecastView | None:
+    said = job.forecast
+    if said is None:
+        return None
+    return ForecastView(
+        seconds=said["seconds"] and _span(said["seconds"]),
+        device_hours=_span(said["device_hours"]),
+        documents=said["documents"],
+        same_parameters=said["same_parameters"],
+        workers=said["workers"],
+        actual=_actual(job),
+    )
+
+
+def _span(said: dict[str, float]) -> Span:
+    return Span(_rounded(said["low"]), _rounded(said["high"]))
+
+
+def _actual(job: JobRecord) -> Actual | None:
+    if job.status not in JOB_OVER or job.seconds is None or not job.completed:
+        return None
+    busy = job.batching.generating_seconds + job.batching.waiting_seconds
+    return Actual(_rounded(job.seconds), _rounded(busy / 3600))
 
 
 def _rounded(number: float) -> float:

@@ -56,6 +56,8 @@ class Request:
     fair_by: str | None = None
     """A label: jobs are served fairly between its values."""
     max_error_rate: float | None = None
+    reuse: bool = True
+    """Whether the same text is summarized once, for whichever document or job."""
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -121,6 +123,7 @@ class Request:
             "dtype": self.dtype,
             "prompt": self.prompt,
             "parameters": self.parameters.model_dump(mode="json"),
+            "reuse": self.reuse,
         }
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
+from urllib.request import Request, urlopen
 
 BUCKET = "corpus"
 SECRET = "aws-s3cr3t"
@@ -47,6 +48,9 @@ def store() -> Iterator[Store]:
     }
     with patch.dict(os.environ, environment):
         found = Store(environment, f"{web}/{BUCKET}")
-        found.files().mkdir(BUCKET)
+        # Clients keep what they were first told, and the server what an earlier one held.
+        found.files().clear_instance_cache()
+        with urlopen(Request(f"{web}/moto-api/reset", method="POST")):
+            found.files().mkdir(BUCKET)
         yield found
     server.stop()

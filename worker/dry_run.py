@@ -1,6 +1,6 @@
-"""What a dry run finds: how the documents of a job would be done, and a look into some of them.
+"""What a dry run finds: how the documents of a job would be done, and what a sample is like.
 
-Reads a sample of the source and tokenizes it as the job would; loads no weights.
+Loads no weights. How long it would take is the forecast's (worker/forecasting.py).
 """
 
 from collections import Counter
@@ -8,37 +8,21 @@ from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
 
-from jobs.database import Database
-from jobs.documents import Document
 from jobs.job import Validation
 from jobs.parameters import Effective, Parameters
-from jobs.sources import Sources
-from jobs.store import queueing
 from worker import long_documents, models
 from worker.models import Resolved
+from worker.samples import Sampled
 
-# Shards of the sample, spread evenly over the job, and documents of each.
-_SHARDS = 8
-_DOCUMENTS = 256
 _BUCKETS = 10
 
 
 def report(
-    database: Database,
-    validation: Validation,
-    resolved: Resolved,
-    effective: Effective,
-    sources: Sources,
+    validation: Validation, resolved: Resolved, effective: Effective, sampled: Sampled
 ) -> dict[str, Any]:
     """As JSON: `shards`, `parameters` with their `value` and where each is `from`, `prompt`
-    (the finished one of the first document that can be used) and `sample`.
-
-    Raises JobError where the source may not or can not be read.
-    """
-    with database.transaction() as tx:
-        count, chosen = queueing.sample(tx, validation.job_id, _SHARDS)
-    documents = [document for extent in chosen for document in sources.read(extent)[:_DOCUMENTS]]
-    texts = [document.text for document in documents if document.text is not None]
+    (the finished one of the first document that can be used) and `sample`."""
+    texts = sampled.texts
     requested = validation.requested
     origins = models.origins(
         resolved, Parameters(**requested["parameters"]), requested["prompt"], effective
@@ -51,23 +35,21 @@ def report(
         **effective.generation,
     }
     return {
-        "shards": count,
+        "shards": sampled.shards,
         "parameters": {n: {"value": v, "from": origins[n]} for n, v in settled.items()},
         "prompt": models.finished_prompt(resolved, texts[0], effective) if texts else None,
-        "sample": _sample(documents, texts, resolved, effective),
+        "sample": _sample(sampled, resolved, effective),
     }
 
 
-def _sample(
-    documents: Sequence[Document], texts: Sequence[str], resolved: Resolved, effective: Effective
-) -> dict[str, Any]:
-    lengths = models.lengths(resolved, texts, effective)
+def _sample(sampled: Sampled, resolved: Resolved, effective: Effective) -> dict[str, Any]:
+    texts, lengths = sampled.texts, sampled.lengths
     limit = effective.max_input_tokens
     [frame] = models.lengths(resolved, [""], effective)
     long = [length for length in lengths if limit is not None and length > limit]
-    bad = Counter(document.error.code for document in documents if document.error is not None)
+    bad = Counter(each.error.code for each in sampled.documents if each.error is not None)
     return {
-        "documents": len(documents),
+        "documents": len(sampled.documents),
         "bad": dict(bad.most_common()),
         "duplicates": len(texts) - len(set(texts)),
         "too_long": len(long),

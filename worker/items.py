@@ -31,6 +31,8 @@ class Item:
     """0 where it is of the document's own text, 1 where of the summaries of its parts, ..."""
     part: Place | None = None
     """None where it is all there is at this depth: its summary is the document's."""
+    digest: str | None = None
+    """Of a whole document that may share its summary: see `worker.same_text`."""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ lost (then nothing more is stored), or the process ends and the lease runs out.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic
@@ -16,7 +16,7 @@ from jobs import logs
 from jobs.broker import Broker
 from jobs.database import Database
 from jobs.errors import BrokerUnreachable, DatabaseUnreachable
-from jobs.job import ModelKey, Portion, Shard
+from jobs.job import ModelKey, Portion, Row, Shard
 from jobs.settings import Timings
 from jobs.sources import Sources
 from jobs.store import leasing
@@ -74,6 +74,8 @@ class Pipeline:
         self._task_ends = 0.0
         self._idle_since = 0.0
         self._worked = False
+        self._made: Mapping[str, Row] = {}
+        """By digest, the rows of the window that was done last."""
 
     def summarize(self, shard_id: int) -> None:
         """Do the shard that a message names, then any other that the loaded model can do."""
@@ -193,6 +195,8 @@ class Pipeline:
     def _work_through(self, current: Window) -> bool:
         deadline = partial(self._heartbeat.deadline, self._timings.batch_deadline)
         halving = Halving(self._engine(current.key), current.effective, deadline)
+        current.reuse(self._made)
+        self._made = current.same.made
         made: Sequence[Portion] = current.set_aside
         reads = current.alone
         while not current.over:

@@ -1,11 +1,12 @@
-"""From leases to a window: read, prompt and tokenize the documents, and cut those too long.
+"""From leases to a window: read the documents, find those that were summarized before, prompt and
+tokenize the others, and cut those too long.
 
 Beside the model where it can: what a window needs is ready when the one before is done. A
 shard that can not be read is given up here, and the others of its window go on.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,12 +18,13 @@ from jobs.parameters import Effective
 from jobs.settings import Timings
 from jobs.sources import Sources
 from jobs.store import parts, summaries
-from worker import long_documents, rows, window
+from worker import long_documents, rows, same_text, window
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
 from worker.items import Item
 from worker.leases import Leases
 from worker.reduction import Reduction
+from worker.same_text import Key, SameText
 from worker.window import Window
 
 # A document that so many workers died of, each with nothing else in hand, is not tried again;
@@ -34,13 +36,22 @@ _DEATHS = 3
 _VANISHED = 10
 
 
+@dataclass(slots=True)
+class Unread:
+    """Of a shard: rows of what needs no model, and documents that are to be tokenized."""
+
+    shard: Shard
+    rows: list[Row]
+    documents: list[Document]
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Of a shard: rows of what can not be summarized, and what the model has to do."""
+    """Of a shard's documents: rows of those that end here, and what the model has to do."""
 
-    rows: list[Row]
+    rows: list[Row] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
-    reductions: dict[tuple[int, int], Reduction] = field(default_factory=dict)
+    reductions: dict[Key, Reduction] = field(default_factory=dict)
     """Of documents that are done in parts, by shard and index."""
 
     def reduce(self, document: Reduction) -> None:
@@ -73,43 +84,77 @@ class Reader:
     def window(self, engine: Engine, together: Sequence[Shard]) -> Window:
         """Raises DatabaseUnreachable."""
         first = together[0]
+        unread = self._open_all(together)
+        same = self._same_text(unread)
         read: list[Shard] = []
-        set_aside: list[Portion] = []
         items: list[Item] = []
-        reductions: dict[tuple[int, int], Reduction] = {}
-        for shard in together:
-            found = self._leases.answer_for([shard], partial(self._read, engine, shard))
+        reductions: dict[Key, Reduction] = {}
+        for each in unread.values():
+            found = self._leases.answer_for([each.shard], partial(self._read, engine, each, same))
             if found is None:
+                for _, heir, document in same.give_up([each.shard.id]):
+                    unread[heir].documents.append(document)
                 continue
-            if found.rows or not found.items:
-                set_aside.append(Portion(shard, found.rows, done=not found.items))
+            for row in found.rows:
+                for shard_id, its in same.rows((each.shard.id, row.index), row):
+                    unread[shard_id].rows.append(its)
             items += found.items
             reductions |= found.reductions
-            read.append(shard)
+            read.append(each.shard)
+        busy = {item.shard_id for item in items}.union(shard_id for shard_id, _ in same.waiting())
         return Window(
             key=first.key,
             effective=first.effective,
             alone=first.alone,
             shards=read,
-            set_aside=set_aside,
+            set_aside=_portions([unread[shard.id] for shard in read], busy),
             items=items,
             bounds=window.bounds(engine, first.effective, first.deaths),
             suspects=first.suspects,
             reductions=reductions,
+            same=same,
         )
 
-    def _read(self, engine: Engine, shard: Shard) -> Read:
+    def _open_all(self, together: Sequence[Shard]) -> dict[int, Unread]:
+        """By shard, those that can be read."""
+        found = {}
+        for shard in together:
+            unread = self._leases.answer_for([shard], partial(self._open, shard))
+            if unread is not None:
+                found[shard.id] = unread
+        return found
+
+    def _open(self, shard: Shard) -> Unread:
         _refuse_endless(shard)
-        kept = self._kept(shard)
-        # A disk, a chat template or a tokenizer that never answers must not hold it for ever.
+        # A disk that never answers must not hold it for ever.
         with self._heartbeat.deadline(self._timings.batch_deadline):
-            failed, documents = _set_aside(shard, self._unfinished(shard))
-            texts = [document.text or "" for document in documents]
+            return Unread(shard, *_set_aside(shard, self._unfinished(shard)))
+
+    def _same_text(self, unread: Mapping[int, Unread]) -> SameText:
+        """Leaves each shard what is to be done of it, and gives it the rows that are there."""
+        same = SameText()
+        sharing = [each for each in unread.values() if same_text.may_share(each.shard)]
+        for each in sharing:
+            same.know(each.shard, each.documents)
+        with self._database.transaction() as tx:
+            stored = summaries.same(tx, set(same.digests.values()))
+        for each in sharing:
+            reused, each.documents = same.divide(each.shard, each.documents, stored)
+            each.rows += reused
+        return same
+
+    def _read(self, engine: Engine, unread: Unread, same: SameText) -> Read:
+        shard = unread.shard
+        kept = self._kept(shard)
+        # Nor a chat template or a tokenizer.
+        with self._heartbeat.deadline(self._timings.batch_deadline):
+            texts = [document.text or "" for document in unread.documents]
             encoded = engine.encode(texts, shard.effective) if texts else []
-            found = Read(failed)
-            for document, ids in zip(documents, encoded, strict=True):
+            found = Read()
+            for document, ids in zip(unread.documents, encoded, strict=True):
                 if not ids.truncated or shard.effective.long_documents == "truncate":
-                    found.items.append(Item(shard.id, document, ids))
+                    digest = same.digests.get((shard.id, document.index))
+                    found.items.append(Item(shard.id, document, ids, digest=digest))
                 elif shard.effective.long_documents == "fail":
                     found.rows.append(_too_long(engine, document, shard.effective))
                 else:
@@ -132,6 +177,15 @@ class Reader:
         with self._database.transaction() as tx:
             done = summaries.done(tx, shard.job_id, shard.start, shard.stop)
         return [document for document in documents if document.index not in done]
+
+
+def _portions(read: Sequence[Unread], busy: Collection[int]) -> list[Portion]:
+    """What needs no model, and the shards of which nothing else is left."""
+    return [
+        Portion(each.shard, each.rows, done=each.shard.id not in busy)
+        for each in read
+        if each.rows or each.shard.id not in busy
+    ]
 
 
 def _refuse_endless(shard: Shard) -> None:
@@ -161,6 +215,7 @@ def _too_long(engine: Engine, document: Document, effective: Effective) -> Row:
 def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], list[Document]]:
     """Rows for what can not be summarized, and the documents that can."""
     bad, good = [], []
+    deadly: dict[str | None, Row] = {}
     for document in documents:
         alone = shard.suspects.get(document.index, 0)
         if document.error is not None:
@@ -169,6 +224,11 @@ def _set_aside(shard: Shard, documents: Sequence[Document]) -> tuple[list[Row], 
             died = f"in hand, alone, each of the {alone} times a worker died"
             message = f"document {document.index}: {died}"
             bad.append(rows.failed(document, "worker_died", message))
+            deadly[document.text] = bad[-1]
         else:
             good.append(document)
-    return bad, good
+    if not same_text.may_share(shard):
+        return bad, good
+    # The others with that text would end as many workers, one after the other.
+    bad += [same_text.copy(deadly[each.text], each) for each in good if each.text in deadly]
+    return bad, [each for each in good if each.text not in deadly]

@@ -53,6 +53,10 @@ class Reduction:
         self._spans = [(piece.start, piece.stop) for piece in pieces]
         return self._in_parts(pieces)
 
+    def again(self, shard_id: int, document: Document) -> "Reduction":
+        """Of another document with the same text, from the beginning."""
+        return Reduction(self._engine, self._effective, shard_id, document)
+
     def take(self, item: Item, written: Written) -> list[Item] | Row:
         """What the model has to do next; nothing where more of this depth is awaited, and the row
         at the end."""

@@ -18,6 +18,7 @@ def of(item: Item, outcome: Outcome) -> Row:
         input_tokens=item.encoded.tokens,
         output_tokens=outcome.tokens,
         truncated=item.encoded.truncated,
+        digest=item.digest,
     )
 
 
@@ -31,6 +32,7 @@ def done(
     truncated: bool,
     depth: int = 0,
     spans: Sequence[tuple[int, int]] | None = None,
+    digest: str | None = None,
 ) -> Row:
     """Of a document with a summary; tokens are those of all its parts."""
     return Row(
@@ -46,6 +48,7 @@ def done(
         reference=document.reference,
         depth=depth,
         spans=spans,
+        digest=digest,
     )
 
 

@@ -1,6 +1,7 @@
 """`gistmill models show`: one model, and what it takes to run it."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -57,7 +58,7 @@ def _lines(found: Description) -> Iterator[tuple[str, str]]:
     if on_hub:
         yield "downloads", f"{on_hub.downloads:,} in 30 days, {on_hub.likes:,} likes"
     if runs:
-        yield "submit", f"gistmill submit FILE --model {found.name}"
+        yield "submit", f"gistmill submit FILE --model {shlex.quote(found.name)}"
 
 
 def _what_it_is(found: Description) -> Iterator[tuple[str, str]]:

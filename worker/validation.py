@@ -17,9 +17,10 @@ from jobs.parameters import Effective, Parameters
 from jobs.settings import Timings
 from jobs.sources import Sources
 from jobs.store import validations
-from worker import dry_run, models, outages
+from worker import dry_run, models, outages, samples
 from worker.choice import choose
 from worker.engines import DeviceLost
+from worker.forecasting import Forecaster
 from worker.heartbeat import Heartbeat
 from worker.leases import defect, retry_pause
 
@@ -27,6 +28,11 @@ log = logs.get("validation")
 
 # A job is refused once so many workers died while they looked at its model.
 _DEATHS = 3
+
+# Shards of a sample, spread evenly over the job, and documents of each: of a dry run, and of a
+# job whose forecast is all that it is for.
+_DRY_RUN = {"shards": 8, "documents": 256}
+_FORECAST = {"shards": 2, "documents": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class _Settled:
     effective: Effective
     fallback: str | None
     """Why not by the fastest engine, where it is not."""
+    forecast: dict[str, Any] | None
+    """How long it will take, where that is known."""
     report: dict[str, Any] | None
     """What a dry run found."""
 
@@ -62,6 +70,7 @@ class Validator:
         self._worker = worker
         self._timings = timings
         self._sources = sources
+        self._forecaster = Forecaster(database, timings)
 
     def validate(self, job_id: str) -> None:
         """Validate the job that a message names, then all others of its model that wait."""
@@ -105,7 +114,7 @@ class Validator:
             self._keep(validation, settled)
 
     def _keep(self, validation: Validation, settled: _Settled) -> None:
-        how = settled.key, settled.effective, settled.fallback
+        how = settled.key, settled.effective, settled.fallback, settled.forecast
         with self._database.transaction() as tx:
             if settled.report is None:
                 validations.start(tx, validation, *how)
@@ -128,10 +137,17 @@ class Validator:
         asked = requested["engine"], requested["dtype"]
         chosen = choose(resolved, effective, *asked, self._device)
         key = ModelKey(validation.model, resolved.revision, chosen.engine, chosen.dtype)
+        sample = partial(
+            samples.take, self._database, validation.job_id, resolved, effective, self._sources
+        )
+        looked = sample(**_DRY_RUN) if validation.dry_run else None
+        forecast = self._forecaster.forecast(
+            validation, key, effective, look=partial(sample, **_FORECAST), looked=looked
+        )
         found = None
-        if validation.dry_run:
-            found = dry_run.report(self._database, validation, resolved, effective, self._sources)
-        return _Settled(key, effective, chosen.fallback, found)
+        if looked is not None:
+            found = dry_run.report(validation, resolved, effective, looked)
+        return _Settled(key, effective, chosen.fallback, forecast, found)
 
     def _hand_back(self, validation: Validation) -> None:
         with self._database.transaction() as tx:

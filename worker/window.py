@@ -8,16 +8,18 @@ to is done with the next ones that are planned. Knows no SQL and no threads.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from jobs.documents import Document
 from jobs.job import Batching, ModelKey, Part, Portion, Row, Shard
 from jobs.parameters import Effective
-from worker import batching, reduction, rows
+from worker import batching, reduction, rows, same_text
 from worker.engines import Engine
 from worker.items import Item, Outcome, Refusal
 from worker.reduction import Reduction
+from worker.same_text import Key, SameText
 
 # In a window, where there are so many: enough for full batches of like length. No more batches,
 # because who takes over what another worker had in hand does its own window first.
@@ -59,17 +61,23 @@ class Window:
     suspects: Collection[int] = ()
     """Documents that come last, and of which no two items are in one batch. Only a shard that is
     done by itself has any."""
-    reductions: dict[tuple[int, int], Reduction] = field(default_factory=dict)
+    reductions: dict[Key, Reduction] = field(default_factory=dict)
     """Of the documents that are done in parts, by shard and index."""
+    same: SameText = field(default_factory=SameText)
+    """Which documents wait for the row of another one."""
     batches: list[list[Item]] = field(default_factory=list)
     _left: Counter[int] = field(default_factory=Counter)
     """Documents that are not over, by shard."""
     _failed: set[tuple[int, int]] = field(default_factory=set)
     """Of those done in parts."""
     _touched: set[int] | None = None
+    _whole: dict[Key, Item] = field(default_factory=dict)
+    """Of the documents that are one item each."""
 
     def __post_init__(self) -> None:
+        self._whole = {item.key: item for item in self.items if item.key not in self.reductions}
         self._left.update(shard_id for shard_id, _ in {item.key for item in self.items})
+        self._left.update(shard_id for shard_id, _ in self.same.waiting())
 
     @property
     def over(self) -> bool:
@@ -114,6 +122,43 @@ class Window:
         """Nothing more is done of these."""
         self.shards = [shard for shard in self.shards if shard.id not in shard_ids]
         self._drop({item.key for item in self._undone() if item.shard_id in shard_ids})
+        for original, shard_id, document in self.same.give_up(shard_ids):
+            self.items += self._again(original, shard_id, document)
+
+    def _again(self, original: Key, shard_id: int, document: Document) -> list[Item]:
+        """What has to be done of a document instead of another one with its text."""
+        if original in self._whole:
+            item = replace(self._whole[original], shard_id=shard_id, document=document)
+            self._whole[item.key] = item
+            return [item]
+        heir = self.reductions[original].again(shard_id, document)
+        self.reductions[heir.key] = heir
+        first = heir.begin()
+        return [] if isinstance(first, Row) else first  # it is none: no part of it is kept
+
+    def reuse(self, made: Mapping[str, Row]) -> None:
+        """Set aside what has been done since the window was read: by digest, the rows of the one
+        before, the last of which were not stored then."""
+        known = {
+            item.key: same_text.copy(made[digest], item.document)
+            for item in self._undone()
+            if (digest := self.same.digests.get(item.key)) and digest in made
+        }
+        self._drop(known)
+        over: dict[int, list[Row]] = {}
+        for key, found in known.items():
+            for shard_id, row in self.same.rows(key, found):
+                over.setdefault(shard_id, []).append(row)
+        self.set_aside += [
+            Portion(shard, over[shard.id], self._ends(shard, over[shard.id]))
+            for shard in self.shards
+            if shard.id in over
+        ]
+
+    def _ends(self, shard: Shard, over: Sequence[Row]) -> bool:
+        """Whether these rows of a shard are its last."""
+        self._left[shard.id] -= len(over)
+        return not self._left[shard.id]
 
     def _undone(self) -> list[Item]:
         return [*chain(*self.batches), *self.items]
@@ -137,8 +182,8 @@ class Window:
             by_shard.setdefault(item.shard_id, []).append(item)
         found = []
         for shard in self.shards:
-            mine = by_shard.get(shard.id)
-            if not mine:
+            mine, mine_over = by_shard.get(shard.id, []), over.get(shard.id, [])
+            if not mine and not mine_over:
                 continue
             share = len(mine) / len(made)
             batched = longest * len(mine) if bounded else 0
@@ -151,9 +196,7 @@ class Window:
                 batched_tokens=batched,
                 padding_tokens=batched - tokens,
             )
-            mine_over = over.get(shard.id, [])
-            self._left[shard.id] -= len(mine_over)
-            done = not self._left[shard.id]
+            done = self._ends(shard, mine_over)
             found.append(Portion(shard, mine_over, done, batching, parts.get(shard.id, [])))
         return found
 
@@ -172,7 +215,8 @@ class Window:
                 parts.setdefault(item.shard_id, []).append(made_part)
             found = self._follows(item, outcome)
             if isinstance(found, Row):
-                over.setdefault(item.shard_id, []).append(found)
+                for shard_id, row in self.same.rows(item.key, found):
+                    over.setdefault(shard_id, []).append(row)
             else:
                 following += found
         self.items[:0] = following

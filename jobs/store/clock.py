@@ -1,8 +1,11 @@
 """The database's clock: the only one that leases are measured by."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, func, select
+
+from jobs.database import Transaction
 
 
 def now() -> ColumnElement[Any]:
@@ -20,3 +23,8 @@ def before(seconds: float) -> ColumnElement[Any]:
 
 def seconds_long(seconds: float) -> ColumnElement[Any]:
     return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+
+
+def read(tx: Transaction) -> datetime:
+    found: datetime = tx.execute(select(now())).scalar_one()
+    return found

@@ -59,6 +59,8 @@ class JobRecord:
     shard_size: int
     dry_run: bool
     report: dict[str, Any] | None
+    forecast: dict[str, Any] | None
+    """How long it would take, as it was known when it was validated: see `worker.forecasting`."""
     deadline: datetime | None
     run_window: str | None
     max_error_rate: float | None

@@ -198,6 +198,7 @@ def _take(
             jobs.c.parameters,
             jobs.c.fair_group,
             jobs.c.priority,
+            jobs.c.requested,
         )
     )
     by_id = {row.id: _shard(row) for row in leased}
@@ -224,6 +225,7 @@ def _shard(row: SqlRow[Any]) -> Shard:
         effective=Effective(**row.parameters),
         fair_group=row.fair_group,
         priority=row.priority,
+        reuse=row.requested.get("reuse", True),
     )
 
 

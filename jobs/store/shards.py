@@ -78,7 +78,7 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
 
 
 def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
-    """Returns how many tokens its job was served."""
+    """Returns how many tokens its job was served: none for what was made for another document."""
     shard, rows = portion.shard, portion.rows
     moved = bool(parts.keep(tx, shard.job_id, portion.parts))
     stored = summaries.add(tx, shard.job_id, rows)
@@ -87,14 +87,16 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
     batching = portion.batching if moved else Batching()
     busy_seconds = batching.generating_seconds + batching.waiting_seconds
     failed = sum(row.error_code is not None for row in stored)
-    read = sum(row.input_tokens for row in stored)
-    written = sum(row.output_tokens for row in stored)
+    made = [row for row in stored if not row.reused]
+    read = sum(row.input_tokens for row in made)
+    written = sum(row.output_tokens for row in made)
     over = [row.index for row in rows]
     if shard.effective.long_documents == "map-reduce":
         parts.forget(tx, shard.job_id, over)
     progress: dict[str, Any] = {
         "completed": shards.c.completed + len(stored) - failed,
         "failed": shards.c.failed + failed,
+        "reused": shards.c.reused + len(stored) - len(made),
         "input_tokens": shards.c.input_tokens + read,
         "output_tokens": shards.c.output_tokens + written,
         "busy_seconds": shards.c.busy_seconds + busy_seconds,

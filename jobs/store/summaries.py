@@ -1,17 +1,17 @@
 """Summaries: one row for each document that is over, stored once and never changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ARRAY, Column, ColumnElement, Select, and_, bindparam, func, select, true
 from sqlalchemy.exc import DataError
 
 from jobs.database import Transaction
 from jobs.job import Row
 from jobs.store import given
-from jobs.tables import SUMMARY_FAILED, summaries
+from jobs.tables import SUMMARY_FAILED, SUMMARY_HAS_DIGEST, summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,30 @@ class Failures:
     """`index`, `id` and `message` of some of them."""
 
 
-_FIELDS = tuple(field.name for field in fields(Row))
+_FIELDS = tuple(field.name for field in fields(Row) if field.name != "reused")
 
 _INSERT = (
     given.insert_of_job(summaries, _FIELDS)
     .on_conflict_do_nothing(index_elements=["job_id", "index"])
     .returning(summaries.c.index)
 )
+
+
+def _first_of_each() -> Select[Any]:
+    """Made once: to put it together takes longer than to look up a window of documents."""
+    kind = summaries.c.digest.type
+    each = func.unnest(bindparam("digests", type_=ARRAY(kind)))
+    wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
+    first = (
+        select(*(summaries.c[name] for name in _FIELDS))
+        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .limit(1)
+        .lateral("first")
+    )
+    return select(first).select_from(wanted.join(first, true()))
+
+
+_SAME = _first_of_each()
 
 
 def add(tx: Transaction, job_id: str, rows: Sequence[Row]) -> list[Row]:
@@ -57,6 +74,18 @@ def done(tx: Transaction, job_id: str, start: int, stop: int) -> set[int]:
             )
         ).scalars()
     )
+
+
+def same(tx: Transaction, digests: Collection[str]) -> dict[str, Row]:
+    """For each digest a summary that has it, of whichever job, where there is one.
+
+    One of each, however many there are: a text may be repeated a million times.
+    """
+    if not digests:
+        return {}
+    found = [Row(*row) for row in tx.execute(_SAME, {"digests": list(digests)})]
+    # PostgreSQL writes them with dashes.
+    return {row.digest.replace("-", ""): row for row in found if row.digest}
 
 
 def page(tx: Transaction, job_id: str, after: int, limit: int) -> list[dict[str, Any]]:
@@ -145,6 +174,7 @@ def _insert_one(tx: Transaction, job_id: str, row: Row) -> Iterator[Row]:
             row,
             id=None,
             reference=None,
+            digest=None,
             summary=None,
             finish_reason=None,
             error_code="unstorable",

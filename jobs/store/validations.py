@@ -78,6 +78,9 @@ def lease(tx: Transaction, job_id: str, worker: str, seconds: float) -> Validati
         requested=row.requested,
         source=row.source,
         dry_run=row.dry_run,
+        total=row.total,
+        shard_size=row.shard_size,
+        run_window=row.run_window,
     )
 
 
@@ -109,15 +112,17 @@ def start(
     key: ModelKey,
     effective: Effective,
     fallback: str | None = None,
+    forecast: dict[str, Any] | None = None,
 ) -> bool:
-    """Validation is over: keep what was settled, and why it is not the fastest engine where it is
-    not. False where the lease has been lost."""
+    """Validation is over: keep what was settled, why it is not the fastest engine where it is
+    not, and how long it will take. False where the lease has been lost."""
     started = _change(
         tx,
         _mine(validation),
         status=JOB_STARTS.target,
         started_at=clock.now(),
         fallback=fallback,
+        forecast=forecast,
         **_settled(key, effective),
     )
     if started:
@@ -131,6 +136,7 @@ def report(
     key: ModelKey,
     effective: Effective,
     fallback: str | None,
+    forecast: dict[str, Any] | None,
     found: dict[str, Any],
 ) -> bool:
     """A dry run is over: keep what was settled and found. None of its documents is touched."""
@@ -140,6 +146,7 @@ def report(
         status=JOB_IS_REPORTED.target,
         report=found,
         fallback=fallback,
+        forecast=forecast,
         finished_at=clock.now(),
         **_settled(key, effective),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -145,14 +146,14 @@ def _columns(inside: Contents) -> None:
 
 
 def _line(inside: Contents, config: Config, revision: str) -> str:
-    parts = [f"gistmill submit {inside.dataset.id}"]
+    words = ["gistmill", "submit", inside.dataset.id]
     if len(inside.configs) > 1:
-        parts.append(f"--config {config.name}")
+        words += ["--config", config.name]
     if revision:
-        parts.append(f"--revision {revision}")
+        words += ["--revision", revision]
     if len(config.splits) > 1:
-        parts.append(f"--split {_a_split(config)}")
-    return " ".join(parts)
+        words += ["--split", _a_split(config)]
+    return shlex.join(words)
 
 
 def _a_split(config: Config) -> str:

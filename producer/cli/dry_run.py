@@ -26,6 +26,7 @@ def show(job: JobStatusView) -> None:
     click.echo(output.engine(job))
     if "columns" in job.source:
         click.echo(f"columns: {_columns(job.source)}")
+    click.echo(_forecast(job))
     click.echo("\nparameters, and who decided them:")
     for name, found in sorted(report["parameters"].items()):
         value = "none" if found["value"] is None else found["value"]
@@ -43,6 +44,12 @@ def _columns(source: dict[str, Any]) -> str:
         for name in ("text", "id", "reference")
         if columns[name] is not None
     )
+
+
+def _forecast(job: JobStatusView) -> str:
+    if job.forecast is not None:
+        return output.forecast(job.forecast)
+    return "no forecast: this model has done nothing here yet; submit a few of the documents first"
 
 
 def _show_sample(sample: dict[str, Any], long_documents: str) -> None:

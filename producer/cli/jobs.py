@@ -34,6 +34,8 @@ def status(job: str, as_json: bool) -> int:
                 click.echo(f"  {output.engine(found)}")
             if found.batching and found.batching.padding_share is not None:
                 click.echo(f"  {output.batching(found.batching)}")
+            if found.forecast and (found.forecast.actual or found.dry_run):
+                click.echo(f"  {output.forecast(found.forecast)}")
         if not found.over:
             output.tell_what_is_missing(client)
     return 0

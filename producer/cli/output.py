@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from producer.client import Client
     from producer.forecast import Eta
-    from producer.status import BatchingView, JobStatusView
+    from producer.status import BatchingView, ForecastView, JobStatusView, Span
 
 
 def hint(message: str) -> None:
@@ -85,7 +85,8 @@ def line(job: JobStatusView) -> str:
     """The one status line that is true."""
     counts = job.counts
     total = counted(counts.total or 0, "document")
-    parts = [f"{job.id} {state(job)}: {counts.completed:,} of {total} done"]
+    reused = f" ({counts.reused:,} reused)" if counts.reused else ""
+    parts = [f"{job.id} {state(job)}: {counts.completed:,} of {total} done{reused}"]
     if counts.failed:
         parts.append(f"{counts.failed:,} failed")
     if job.throughput:
@@ -138,12 +139,49 @@ def speed(documents_per_second: float) -> str:
 
 def left(eta: Eta) -> str:
     """A forecast as people say it: 40 to 55 min left."""
-    low, high = duration(eta.low), duration(eta.high)
-    if low == high:
-        return f"about {low} left"
-    number, _, unit = low.partition(" ")
-    same = " " not in unit and high.endswith(f" {unit}")
-    return f"{number if same else low} to {high} left"
+    return f"{between(eta.low, eta.high)} left"
+
+
+def forecast(said: ForecastView) -> str:
+    """As in: about 3 h 10 min to 4 h 05 min on 2 workers (6.3 to 8.1 device-hours), from 1,204
+    documents of this model here. Of a job that is over with what it took beside it."""
+    hours, took = _hours(said.device_hours), said.actual
+    if took is not None:
+        seconds = f"{_seconds(said.seconds)}, took {duration(took.seconds)}"
+        return f"forecast {seconds}; {hours} device-hours, took {_digits(took.device_hours)}"
+    workers = counted(said.workers, "worker")
+    other = "" if said.same_parameters else ", made with other parameters"
+    return (
+        f"about {_seconds(said.seconds)} on {workers} ({hours} device-hours), from "
+        f"{counted(said.documents, 'document')} of this model here{other}"
+    )
+
+
+def _seconds(said: Span | None) -> str:
+    if said is None:
+        return "an unknown time"
+    return between(said.low, said.high).removeprefix("about ")
+
+
+def _hours(said: Span) -> str:
+    low, high = _digits(said.low), _digits(said.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _digits(hours: float) -> str:
+    """Two that say something: 6.3, 0.00042; not more than five places."""
+    shown = f"{float(f'{hours:.2g}'):,.5f}"
+    return shown.rstrip("0").rstrip(".")
+
+
+def between(low: float, high: float) -> str:
+    """Seconds as people say them: 40 to 55 min; about 3 s where both say the same."""
+    shortest, longest = duration(low), duration(high)
+    if shortest == longest:
+        return f"about {shortest}"
+    number, _, unit = shortest.partition(" ")
+    same = " " not in unit and longest.endswith(f" {unit}")
+    return f"{number if same else shortest} to {longest}"
 
 
 def duration(seconds: float) -> str:

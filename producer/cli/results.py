@@ -25,12 +25,12 @@ Examples:
   gistmill results JOB | head
   gistmill results JOB --format csv > summaries.csv
   gistmill results JOB --join -o papers.parquet
-  gistmill results JOB --join --to s3://bucket/papers.parquet
+  gistmill results JOB --join --to s3://corpus/papers.parquet
   gistmill results JOB --push-to-hub ORG/NAME --private
 """
 )
 @click.argument("job")
-@click.option("--join", is_flag=True, help="The source's own columns, and the summary beside them.")
+@click.option("--join", is_flag=True, help="The source's own columns, and the summary.")
 @click.option(
     "--summary-column",
     metavar="NAME",
@@ -42,7 +42,7 @@ Examples:
     "--to",
     "place",
     metavar="FILE|URL",
-    help="Write this, whole or not at all; URLs as in s3://bucket/out.parquet.",
+    help="Write this, whole or not at all.",
 )
 @click.option(
     "--format",
@@ -54,7 +54,7 @@ Examples:
     "--push-to-hub",
     "repository",
     metavar="ORG/NAME",
-    help="A join, as a dataset on the hub, with a card. Needs HF_TOKEN.",
+    help="A join, as a dataset with a card.",
 )
 @click.option("--private", is_flag=True, help="With --push-to-hub: for nobody else to see.")
 def command(

@@ -67,6 +67,8 @@ def progress(client: Client, job: Job, check: Callable[[], None] = lambda: None)
         output.hint(f"\n{job.id} goes on; come back with: gistmill watch {job.id}")
         raise
     output.hint(output.line(ended))
+    if ended.forecast and ended.forecast.actual:
+        output.hint(f"  {output.forecast(ended.forecast)}")
     for each in job.failures(samples=0):
         output.hint(f"  {each.code}: {output.counted(each.documents, 'document')}")
     return ended

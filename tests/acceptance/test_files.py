@@ -78,6 +78,6 @@ def test_a_bucket(running: Mill, store: Store) -> None:
         "pattern": "s3://corpus/night/*.parquet",
         "files": 2,
         "columns": {"text": "text", "id": "key", "reference": "gold"},
-        "guessed": [],
+        "guessed": ["text"],
     }
     assert s3.SECRET not in running.log("worker").read_text()

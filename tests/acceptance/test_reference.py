@@ -4,12 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from docs import reference
+from tests import hub, s3
 from tests.mill import PATIENCE, Mill, eventually, sentences, write_jsonl
 
 EXAMPLES = {name: reference.examples(command) for name, command in reference.commands()}
@@ -39,7 +43,7 @@ def test_every_command_has_an_example() -> None:
 class Shell:
     """Types lines as a user does, in a folder with the files that the examples name."""
 
-    def __init__(self, mill: Mill, folder: Path) -> None:
+    def __init__(self, mill: Mill, folder: Path, elsewhere: Mapping[str, str]) -> None:
         self.mill = mill
         self.folder = folder
         text = [{"text": each} for each in sentences(4)]
@@ -53,11 +57,14 @@ class Shell:
             **mill.environment(),
             "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
+            **elsewhere,
         }
 
     def type(self, line: str, expect: int = 0, job: str = "") -> str:
+        for name, there in {"JOB": job, "OTHER": job, "ORG/NAME": "me/papers"}.items():
+            line = line.replace(name, there)
         ended = subprocess.run(
-            ["/bin/bash", "-c", line.replace("JOB", job).replace("OTHER", job)],
+            ["/bin/bash", "-c", line],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -71,8 +78,29 @@ class Shell:
 
 
 @pytest.fixture
-def shell(mill: Mill, tmp_path: Path) -> Shell:
-    return Shell(mill, tmp_path)
+def elsewhere(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The hub and the bucket that examples name: what finds them, in the environment."""
+    documents = parquet_file(tmp_path / "xsum" / "data" / "test-00000.parquet")
+    uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
+    uploads.repositories["datasets/EdinburghNLP/xsum"] = tmp_path / "xsum"
+    with (
+        hub.serve(uploads.repositories, uploads.said, uploads=uploads) as url,
+        s3.store() as store,
+    ):
+        store.put("2026/papers.parquet", documents.read_bytes())
+        home = tmp_path / "hub"
+        yield {**hub.environment(url, home), **store.environment, "HF_TOKEN": hub.TOKEN}
+
+
+def parquet_file(path: Path) -> Path:
+    path.parent.mkdir(parents=True)
+    parquet.write_table(pa.table({"document": sentences(3), "summary": ["One."] * 3}), path)
+    return path
+
+
+@pytest.fixture
+def shell(mill: Mill, tmp_path: Path, elsewhere: dict[str, str]) -> Shell:
+    return Shell(mill, tmp_path, elsewhere)
 
 
 @pytest.mark.timeout(300)

@@ -79,25 +79,42 @@ def both(url: str, home: Path, *cases: Case, **environment: str) -> list[dict[st
     return [{**one, **two} for one, two in zip(submitted, read, strict=True)]
 
 
-def test_splits_and_slices(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
-    plain, lines = {"location": "o/plain"}, {"location": "o/lines", "config": "one"}
-    wanted = {
-        "train": (plain, 0, 11),
-        "test": (plain, 11, 14),
-        "train[:25%]": (plain, 0, 3),
-        "train[5:9]": (plain, 5, 9),
-        "train[-2:]": (plain, 9, 11),
-        "train+test": (plain, 0, 14),
-        "train[50%:]+test[:1]": (plain, 6, 12),
-    }
-    of_lines = {"train": (0, 5), "train[1:-1]": (1, 4), "train+test": (0, 8)}
-    cases = [{**case, "split": split} for split, (case, _, _) in wanted.items()]
-    cases += [{**lines, "split": split} for split in of_lines]
-    found = both(url, tmp_path, *cases)
-    ranges = [(begin, end) for _, begin, end in wanted.values()] + [*of_lines.values()]
-    assert [each["texts"] for each in found] == [texts(*each) for each in ranges]
+PLAIN: Case = {"location": "o/plain"}
+LINES: Case = {"location": "o/lines", "config": "one"}
+TEST: Case = {"split": "test"}
+READ: list[tuple[Case, int, int]] = [
+    ({**PLAIN, "split": "train"}, 0, 11),
+    ({**PLAIN, "split": "test"}, 11, 14),
+    ({**PLAIN, "split": "train[:25%]"}, 0, 3),
+    ({**PLAIN, "split": "train[5:9]"}, 5, 9),
+    ({**PLAIN, "split": "train[-2:]"}, 9, 11),
+    ({**PLAIN, "split": "train+test"}, 0, 14),
+    ({**PLAIN, "split": "train[50%:]+test[:1]"}, 6, 12),
+    ({**LINES, "split": "train"}, 0, 5),
+    ({**LINES, "split": "train[1:-1]"}, 1, 4),
+    ({**LINES, "split": "train+test"}, 0, 8),
+    ({"location": "plain", **TEST}, 11, 14),
+    ({"location": "o/plain@main", **TEST}, 11, 14),
+    ({"location": "https://huggingface.co/datasets/o/plain", **TEST}, 11, 14),
+    ({"location": "hf://datasets/o/plain/data/test-00000-of-00001.parquet"}, 11, 14),
+    ({"location": "hf://datasets/o/plain@main/data/te*.parquet"}, 11, 14),
+    ({"location": "hf://datasets/o/lines/b.jsonl", "allowed": ["hf://datasets/o/"]}, 5, 8),
+    ({"location": "o/script", "revision": "v1", **TEST}, 11, 14),
+]
+CONVERTED: list[tuple[Case, int, int]] = [
+    ({"location": "o/script", "split": "validation"}, 0, 2),
+    ({"location": "o/script", "split": "partial-train"}, 0, 2),
+    ({"location": "o/script@refs/convert/parquet", "split": "validation"}, 0, 2),
+    ({"location": "o/array"}, 0, 2),
+]
+
+
+def test_what_is_read(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
+    wanted = READ + CONVERTED
+    found = both(url, tmp_path, *(case for case, _, _ in wanted))
+    for (case, begin, end), each in zip(wanted, found, strict=True):
+        assert each["texts"] == texts(begin, end), case
     source = found[0]["source"]
-    assert source["commit"] == hub.commit(folders["datasets/o/plain"])
     stored = {name: source[name] for name in ("kind", "dataset", "config", "split", "files")}
     assert stored == {
         "kind": "parquet",
@@ -107,6 +124,11 @@ def test_splits_and_slices(url: str, folders: dict[str, Any], tmp_path: Path) ->
         "files": 2,
     }
     assert source["columns"] == {"text": "document", "id": "id", "reference": "summary"}
+    assert source["commit"] == hub.commit(folders["datasets/o/plain"])
+    assert found[10]["source"]["dataset"] == "o/plain"
+    assert [each["source"].get("converted") for each in found] == [None] * 17 + [True] * 4
+    script = folders["datasets/o/script"]
+    assert found[17]["source"]["commit"] == hub.commit(script.converted)
 
 
 def test_planning_reads_no_data_of_parquet(
@@ -119,37 +141,6 @@ def test_planning_reads_no_data_of_parquet(
     assert found["shards"][-1][1] == 3000
     sent = sum(each.sent for each in answered if each.path.endswith(".parquet"))
     assert 0 < sent < large.stat().st_size / 4
-
-
-def test_what_is_named_otherwise(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
-    at = hub.commit(folders["datasets/o/plain"])
-    cases: list[Case] = [
-        {"location": "plain", "split": "test"},
-        {"location": f"o/plain@{at}", "split": "test"},
-        {"location": "https://huggingface.co/datasets/o/plain", "split": "test"},
-        {"location": "hf://datasets/o/plain/data/test-00000-of-00001.parquet"},
-        {"location": "hf://datasets/o/plain@main/data/te*.parquet"},
-        {"location": "hf://datasets/o/lines/b.jsonl", "allowed": ["hf://datasets/o/"]},
-    ]
-    found = both(url, tmp_path, *cases)
-    assert [each["texts"] for each in found] == [texts(11, 14)] * 5 + [texts(5, 8)]
-    assert [each["source"]["dataset"] for each in found[:2]] == ["o/plain"] * 2
-    assert {each["source"]["commit"] for each in found[:5]} == {at}
-
-
-def test_what_the_hub_converted(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
-    cases = [
-        {"location": "o/script", "split": "validation"},
-        {"location": "o/script", "revision": "refs/convert/parquet", "split": "validation"},
-        {"location": "o/script", "split": "partial-train"},
-        {"location": "o/script", "revision": "v1", "split": "test"},
-        {"location": "o/array"},
-    ]
-    found = both(url, tmp_path, *cases)
-    of_v1 = texts(11, 14)
-    assert [each["texts"] for each in found] == [*[texts(0, 2)] * 3, of_v1, texts(0, 2)]
-    assert [each["source"].get("converted") for each in found] == [True, True, True, None, True]
-    assert found[0]["source"]["commit"] == hub.commit(folders["datasets/o/script"].converted)
 
 
 ERRORS: list[tuple[Case, str, str]] = [
@@ -186,9 +177,9 @@ def test_what_can_not_be_submitted(url: str, tmp_path: Path) -> None:
 
 def test_who_has_the_token(url: str, tmp_path: Path) -> None:
     cases = [{"location": f"o/{name}", "split": "test"} for name in ("closed", "private")]
-    for found in both(url, tmp_path, *cases, **TOKEN):
-        assert found["texts"] == texts(11, 14)
-        [refused] = ask(url, tmp_path / "other", found)
+    found = both(url, tmp_path, *cases, **TOKEN)
+    assert [each["texts"] for each in found] == [texts(11, 14)] * 2
+    for refused in ask(url, tmp_path / "other", *found):
         name, code, message = refused["error"]
         assert (name, code, "HF_TOKEN" in message) == ("JobError", "source_unreadable", True)
 

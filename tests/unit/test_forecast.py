@@ -40,6 +40,7 @@ JOB = JobRecord(
     shard_size=100,
     dry_run=False,
     report=None,
+    forecast=None,
     deadline=None,
     run_window=None,
     max_error_rate=None,
