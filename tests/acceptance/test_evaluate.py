@@ -228,7 +228,7 @@ def test_ctrl_c_ends_it_and_its_processes(mill: Mill, tmp_path: Path) -> None:
     os.killpg(evaluating.pid, signal.SIGINT)
     assert evaluating.wait(PATIENCE) == 130
     assert mill.log("evaluate").read_text().strip() == ""
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    eventually(lambda: not any(Path(f"/proc/{child}").exists() for child in children), "their end")
 
 
 def test_scores_need_neither_models_nor_datasets() -> None:
