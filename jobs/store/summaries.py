@@ -36,13 +36,19 @@ _INSERT = (
 
 
 def _first_of_each() -> Select[Any]:
-    """Made once: to put it together takes longer than to look up a window of documents."""
-    kind = summaries.c.digest.type
+    """Made once: to put it together takes longer than to look up a window of documents.
+
+    In the order of digests, between each and itself: with `=` PostgreSQL reads the whole table for
+    each one that is not there, where it believes that a few texts are repeated all over it.
+    """
+    own = summaries.c.digest
+    kind = own.type
     each = func.unnest(bindparam("digests", type_=ARRAY(kind)))
     wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
     first = (
         select(*(summaries.c[name] for name in _FIELDS))
-        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .where(own >= wanted.c.digest, own <= wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .order_by(own)
         .limit(1)
         .lateral("first")
     )
