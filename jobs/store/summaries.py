@@ -36,13 +36,20 @@ _INSERT = (
 
 
 def _first_of_each() -> Select[Any]:
-    """Made once: to put it together takes longer than to look up a window of documents."""
-    kind = summaries.c.digest.type
+    """Made once: to put it together takes longer than to look up a window of documents.
+
+    Not `digest = wanted`: where most rows have one of a few texts, PostgreSQL expects to come upon
+    any text soon, and reads the whole table for each that is not there. A range, in order, it
+    looks up in the index whatever it expects.
+    """
+    digest = summaries.c.digest
+    kind = digest.type
     each = func.unnest(bindparam("digests", type_=ARRAY(kind)))
     wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
     first = (
         select(*(summaries.c[name] for name in _FIELDS))
-        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .where(digest.between(wanted.c.digest, wanted.c.digest), SUMMARY_HAS_DIGEST)
+        .order_by(digest)
         .limit(1)
         .lateral("first")
     )
