@@ -341,3 +341,20 @@ def test_one_look_up_however_often_a_text_is_stored(database: Database, work: Wo
         found = summaries.same(tx, {digest})
         assert summaries.same(tx, set()) == {}
     assert list(found) == [digest]
+
+
+def test_a_look_up_never_reads_all_summaries(database: Database, work: Work) -> None:
+    """Not even where one text is most of them, and another could be expected to come soon."""
+    started(database, 1)
+    work(Recording())
+    with database.transaction() as tx:
+        names = "job_id, summary, input_tokens, output_tokens, truncated, digest"
+        tx.exec_driver_sql(
+            f"INSERT INTO summaries (index, {names}) "
+            f"SELECT g, {names} FROM summaries, generate_series(1, 20000) AS g"
+        )
+        tx.exec_driver_sql("ANALYZE summaries")
+    with database.transaction() as tx:
+        assert summaries.same(tx, {"0" * 32}) == {}
+        scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'summaries'"
+        assert tx.exec_driver_sql(scans).scalar_one() == 0
