@@ -62,7 +62,7 @@ class Joined:
                 return
             own = {row["index"]: row for row in stored if row["index"] < extent.stop}
             if own:
-                documents = enumerate(self._read(extent), extent.start)
+                documents = zip(range(extent.start, extent.stop), self._read(extent), strict=True)
                 yield from (_joined(n, row, own[n], names) for n, row in documents if n in own)
 
     # --- columns
@@ -128,7 +128,8 @@ def _free(taken: Collection[str], asked: str | None) -> tuple[str, str]:
         names = name, f"{name}_error"
         if not {*names} & {*taken}:
             return names
-    raise UsageError(f"--summary-column {asked}: the source has a column of that name; use another")
+    clash = names[0] if names[0] in taken else names[1]
+    raise UsageError(f"--summary-column {asked}: the source has a column {clash}; name another")
 
 
 def _candidates() -> Iterator[str]:

@@ -122,8 +122,8 @@ def _push(job: str, repository: str, private: bool, summary_column: str | None) 
 def _tell_the_column(chosen: str, asked: str | None) -> None:
     if asked is None and chosen != "summary":
         output.hint(
-            f"summaries are in the column {chosen}: the source has a column summary of its own "
-            "(--summary-column names another)"
+            f"summaries are in the column {chosen}: the source has a summary or summary_error of "
+            "its own (--summary-column names another)"
         )
 
 
