@@ -15,13 +15,17 @@ from worker.models import Resolved
 from worker.samples import Sampled
 
 _BUCKETS = 10
+# Characters of the first document that are shown. The report goes into SQL, where no text belongs
+# that lies elsewhere; that prompt and template are seen around it takes no more than a beginning.
+_SHOWN = 1200
 
 
 def report(
     validation: Validation, resolved: Resolved, effective: Effective, sampled: Sampled
 ) -> dict[str, Any]:
     """As JSON: `shards`, `parameters` with their `value` and where each is `from`, `prompt`
-    (the finished one of the first document that can be used) and `sample`."""
+    (the finished one of the first document that can be used, of which the beginning is there)
+    and `sample`."""
     texts = sampled.texts
     requested = validation.requested
     origins = models.origins(
@@ -37,9 +41,13 @@ def report(
     return {
         "shards": sampled.shards,
         "parameters": {n: {"value": v, "from": origins[n]} for n, v in settled.items()},
-        "prompt": models.finished_prompt(resolved, texts[0], effective) if texts else None,
+        "prompt": models.finished_prompt(resolved, _begun(texts[0]), effective) if texts else None,
         "sample": _sample(sampled, resolved, effective),
     }
+
+
+def _begun(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 
 def _sample(sampled: Sampled, resolved: Resolved, effective: Effective) -> dict[str, Any]:

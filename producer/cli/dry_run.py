@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from producer.status import JobStatusView
 
 _BAR = 40
-_PROMPT = 1200
 
 
 def show(job: JobStatusView) -> None:
@@ -22,6 +21,8 @@ def show(job: JobStatusView) -> None:
     total = job.counts.total or 0
     documents, shards = counted(total, "document"), counted(report["shards"], "shard")
     click.echo(f"{documents} in {shards}")
+    if "commit" in job.source:
+        click.echo(f"dataset {job.source['dataset']} at commit {job.source['commit']}")
     click.echo(f"model {job.model} at revision {job.model_revision}")
     click.echo(output.engine(job))
     if "columns" in job.source:
@@ -82,5 +83,4 @@ def _share(count: int, of: int) -> str:
 
 
 def _indented(text: str) -> str:
-    shown = text if len(text) <= _PROMPT else f"{text[:_PROMPT]} ..."
-    return "\n".join(f"  | {line}" for line in shown.splitlines())
+    return "\n".join(f"  | {line}" for line in text.splitlines())

@@ -165,6 +165,8 @@ def test_a_dataset_of_the_hub(mill: Mill, tmp_path: Path) -> None:
         mill.worker(**hub.environment(url, tmp_path / "of-worker"))
         submit = [*GISTMILL, "submit", "o/papers", "--split", "test[:4]", "--model", "lead-1", "-q"]
         job_id = there.run(*submit)[0].strip()
+        tried = there.run(*submit[:-1], "--dry-run")[0]
+        assert f"dataset o/papers at commit {hub.commit(source)}\n" in tried
         with mill.client() as client:
             assert wait(client.job(job_id)) == "completed"
         there.run(*GISTMILL, "results", job_id, "--push-to-hub", "me/papers")

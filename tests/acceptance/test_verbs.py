@@ -230,6 +230,16 @@ def test_dry_runs(running: Mill, tmp_path: Path) -> None:
     assert "model_unknown" in running.say(*refused, stdin=lines, expect=1).stderr
 
 
+def test_a_dry_run_keeps_how_a_document_begins(running: Mill, tmp_path: Path) -> None:
+    """No more of it goes into SQL; prompt and template are seen around it."""
+    bart = str(tiny_bart(tmp_path / "bart"))
+    words = ["submit", "-", "--model", bart, "--dry-run", "--prompt", "Shorten: {text} Now!"]
+    lines = json.dumps({"text": "word " * 1000})
+    prompt = json.loads(running.say(*words, "--json", stdin=lines).stdout)["report"]["prompt"]
+    assert prompt == f"Shorten: {'word ' * 240} ... Now!"
+    assert f"| {prompt}\n" in running.say(*words, stdin=lines).stdout
+
+
 def test_a_doctor_of_a_mill_that_is_well(running: Mill) -> None:
     found = _json(running, "doctor")
     assert {each["part"]: each["state"] for each in found} == {
