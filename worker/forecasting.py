@@ -1,8 +1,9 @@
 """How long a job will take, said while it is validated: from a few of its documents' lengths,
 and from what others took that this model has done here.
 
-Costs no more than a small job is worth: one of a few documents is not looked into, and what is
-known of a model is asked for once a second, however many jobs are validated.
+Costs no more than a small job is worth: one of a few documents that are done whole is not
+looked into, and what is known of a model is asked for once a second, however many jobs are
+validated.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from jobs.windows import RunWindow
 from worker import same_text
 from worker.samples import Sampled
 
-# A job of fewer documents is not looked into.
+# A job of fewer documents is not looked into, unless they are done in parts: one may be a book.
 _WORTH_A_LOOK = 64
 # What is known of a model is asked again after so many seconds, and for each dry run.
 _KNOWN_FOR = 1.0
@@ -73,7 +74,8 @@ class Forecaster:
         known = self._what_is_known(key, effective)
         if known.speed is None:
             return None
-        if looked is None and validation.total >= _WORTH_A_LOOK:
+        in_parts = effective.long_documents == "map-reduce"
+        if looked is None and (in_parts or validation.total >= _WORTH_A_LOOK):
             looked = look()
         load = _load(validation, effective, looked)
         if looked is not None and validation.requested.get("reuse", True):

@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from producer.client import Job
 from tests.mill import Mill, sentences, wait
+from tests.models import tiny_bart
 
 
 def _dry_run(mill: Mill, *words: str, texts: int = 100) -> str:
@@ -78,6 +80,20 @@ def test_a_job_of_one_document_has_one_too(running: Mill) -> None:
     assert said is not None
     assert said.documents == 20
     assert said.actual is not None
+
+
+def test_of_a_few_long_documents_the_lengths_count(running: Mill, tmp_path: Path) -> None:
+    """A job of few documents is looked into where one may be many parts."""
+    model = str(tiny_bart(tmp_path / "bart"))
+    _done(running, sentences(20), model=model)
+    books = [" ".join(sentences(400)), "Another book. " * 400]
+    job = _done(running, books, model=model, long_documents="map-reduce")
+    with running.client() as client:
+        said = client.job(job.id).status().forecast
+    assert said is not None
+    assert not said.same_parameters
+    # From half to double what 20 short ones took says nothing of books.
+    assert said.device_hours.high > 20 * said.device_hours.low
 
 
 def test_the_hours_of_a_window_are_counted_in(running: Mill) -> None:
