@@ -23,7 +23,7 @@ from jobs.broker import Broker
 from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Document
-from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, WaitTimeout
+from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, UsageError, WaitTimeout
 from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.sources.asked import Asked
@@ -169,11 +169,13 @@ class Client:
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
+            _refuse("a dataset on the hub", config=config, revision=revision)
             return self._submit_dataset(request, copies.one_split(documents, split), named)
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
             return self.submit_source(request, location, asked_of)
+        _refuse("a dataset", split=split, config=config, revision=revision)
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 
@@ -399,6 +401,13 @@ class Job:
 
     def _refused(self, tx: Transaction, why: str) -> NotAllowed:
         return NotAllowed(f"{self.id} is {jobs.get(tx, self.id).status}: {why}")
+
+
+def _refuse(where: str, **said: str | None) -> None:
+    """Raises UsageError for what was said of documents that are no such thing."""
+    for name, value in said.items():
+        if value is not None:
+            raise UsageError(f"{name} {value!r}: is for {where}, and these documents are none")
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:

@@ -10,25 +10,45 @@ from typing import Any, BinaryIO
 from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import Described, Opened, changed
+from jobs.sources.opened import (
+    LARGEST,
+    Described,
+    Opened,
+    Unreadable,
+    changed,
+    lines,
+    pieces,
+    refuse_utf_16,
+    too_long,
+)
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
 
+_HEAD = 64
+"""Bytes that tell what it is instead, where it is none."""
+
 
 def describe(opened: Opened) -> Described:
     opened.file.seek(0)
-    filled = (line for line in opened.file if not line.isspace())
-    records = (record_of_line(line) for line in filled)
-    return Described(columns.of_lines(columns.sample(records)))
+    head = opened.file.read(_HEAD)
+    refuse_utf_16(head)
+    opened.file.seek(0)
+    filled = (line for line in lines(opened.file) if not line.isspace())
+    schema = columns.of_lines(columns.sample(record_of_line(line) for line in filled))
+    if schema.unreadable and head.lstrip().startswith(b"["):
+        raise Unreadable("a JSON array; write an object a line, as in: jq -c '.[]' FILE")
+    return Described(schema)
 
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file at line ends, in one pass."""
     opened.file.seek(0)
-    offset, lines = _left_out(opened.file, cuts)
-    begin, first, documents, size = offset, lines + 1, 0, cuts.size()
-    for number, line in enumerate(opened.file, first):
+    offset, first = _left_out(opened.file, cuts)
+    begin, documents, size = offset, 0, cuts.size()
+    for number, line in enumerate(pieces(opened.file), first):
+        if len(line) > LARGEST:
+            raise too_long(number)
         offset += len(line)
         # Whether it is blank is seen in its first byte; to strip it would copy it.
         documents += not line.isspace()
@@ -42,13 +62,14 @@ def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _left_out(file: BinaryIO, cuts: Cuts) -> tuple[int, int]:
-    """Bytes and lines before the first document that is wanted."""
-    offset = lines = 0
-    while cuts.skipping and (line := file.readline()):
+    """Bytes before the first document that is wanted, and the number of the line behind them."""
+    offset, number = 0, 1
+    remaining = lines(file)
+    while cuts.skipping and (line := next(remaining, b"")):
         offset += len(line)
-        lines += 1
+        number += 1
         cuts.skip(not line.isspace())
-    return offset, lines
+    return offset, number
 
 
 def read(

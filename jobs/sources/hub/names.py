@@ -10,6 +10,7 @@ Pure, but for the look whether such a file is here. What ends like a file of dat
 than one slash, or begins with . or ~ or / is a path, whether it is there or not.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from jobs.errors import NotAllowed, UsageError
 
 _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[^@\s]+))?")
 _DATA = re.compile(
-    r"\.(jsonl?|ndjson|csv|tsv|parquet|arrow|txt|md)(\.(gz|zst|bz2|xz))?$|\.(gz|zst|bz2|xz|zip)$",
+    r"\.(jsonl?|ndjson|csv|tsv|tab|parquet|pq|arrow|feather|ipc|txt|md)(\.(gz|zst|bz2|xz))?$|\.(gz|zst|bz2|xz|zip)$",
     re.IGNORECASE,
 )
 _ON_THE_WEB = ("https://huggingface.co/datasets/", "https://hf.co/datasets/")
@@ -42,7 +43,7 @@ class Named:
 
 
 def is_url_of_hub(location: str) -> bool:
-    return location.startswith(("hf://", *_ON_THE_WEB))
+    return location.lower().startswith(("hf://", *_ON_THE_WEB))
 
 
 def is_id(text: str) -> bool:
@@ -90,4 +91,4 @@ def _is_here(location: str, allowed: Allowed) -> bool:
         allowed.check_path(path)  # nobody learns what lies where they may not read
     except NotAllowed:
         return False
-    return path.exists()
+    return os.path.exists(path)  # noqa: PTH110 - pathlib's raises for a name that is too long

@@ -16,7 +16,8 @@ _TRIES = 3
 
 # What to install, where it is not what the module is called.
 _PACKAGES = {
-    "s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp", "gs": "gcsfs",
+    "s3": "'gistmill[s3]'", "s3a": "'gistmill[s3]'",
+    "http": "'gistmill[http]'", "https": "'gistmill[http]'", "gs": "gcsfs",
     "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "adl": "adlfs", "sftp": "paramiko",
     "ssh": "paramiko", "oss": "ossfs",
 }  # fmt: skip
@@ -78,7 +79,7 @@ def _other(scheme: str) -> Any:
 @lru_cache(maxsize=2)
 def _http(allowed: Allowed) -> Any:
     """One for each setting: it keeps its connections."""
-    with _installed("http"):
+    with _installed("https"):
         import aiohttp
         import yarl
         from fsspec.implementations.http import HTTPFileSystem

@@ -36,8 +36,10 @@ _TIMES = ("LastModified", "Last-Modified", "last_modified", "mtime", "modified",
 _LEFT_OUT = re.compile(r"/[._]")
 
 
-def find(location: str, asked: Asked, allowed: Allowed) -> Located:  # noqa: ARG001 - of other places
+def find(location: str, asked: Asked, allowed: Allowed) -> Located:
     _check_form(location)
+    if asked.split is not None:
+        raise UsageError(f"{without_secrets(location)}: --split is for datasets; this is a URL")
     allowed.check_url(location)
     with submitting({KEY: location}), drivers.trouble():
         files = drivers.filesystem(location, allowed)
