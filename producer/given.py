@@ -34,7 +34,8 @@ def location_of(given: object, *, of_dataset: bool) -> str | None:
     something was said `of_dataset`. A path is a path, whatever dataset there may be of that name.
     """
     if isinstance(given, os.PathLike):
-        return str(Path(given).expanduser().absolute())
+        path = os.path.expanduser(given)  # noqa: PTH111 - pathlib's raises for unknown users
+        return str(Path(path).absolute())
     if isinstance(given, str) and (of_dataset or is_url(given) or is_id(given)):
         return given
     return None

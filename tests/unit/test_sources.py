@@ -246,6 +246,7 @@ def test_a_file_that_lacks_the_column(tmp_path: Path) -> None:
     [
         ("in.jsonl", '{"text": "x"}\n'.encode("utf-16"), "it is UTF-16; convert it"),
         ("in.json", b' [{"text": "x"},\n{"text": "y"}]', "a JSON array; write an object a line"),
+        ("in.jsonl.bz2", b"BZh9", r"\.bz2 is not read, \.gz and \.zst are; unpack it"),
         ("in.jsonl", b'{"\\ud800": "x"}', r"column \\ud800: its name"),
         ("in.jsonl", b'{"n\\nx": "a", "b": "c"}', r"it has n\\nx \(string\), b"),
         ("in.jsonl", json.dumps({"n" * 99: "a", "b": "c"}).encode(), r"has n{60}… \(string\), b"),

@@ -72,14 +72,14 @@ def _other(scheme: str) -> Any:
         retries = {"mode": "standard", "max_attempts": _TRIES}
         times = {"connect_timeout": _CONNECT, "read_timeout": _READ}
         settings = {"config_kwargs": {**times, "retries": retries}}
-    with _installed(scheme):
+    with installed(scheme):
         return fsspec.filesystem(scheme, **settings)
 
 
 @lru_cache(maxsize=2)
 def _http(allowed: Allowed) -> Any:
     """One for each setting: it keeps its connections."""
-    with _installed("https"):
+    with installed("https"):
         import aiohttp
         import yarl
         from fsspec.implementations.http import HTTPFileSystem
@@ -103,7 +103,8 @@ def _http(allowed: Allowed) -> Any:
 
 
 @contextmanager
-def _installed(scheme: str) -> Iterator[None]:
+def installed(scheme: str) -> Iterator[None]:
+    """Around what imports a driver. Raises Trouble that says how to get it."""
     try:
         yield
     except ImportError as error:
