@@ -19,11 +19,11 @@ from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from producer.client import Client, Job, submit
+    from producer.client import Client, Job, diff, submit
 
-__all__ = ["Client", "Job", "main", "submit"]
+__all__ = ["Client", "Job", "diff", "main", "submit"]
 
-_EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "submit"), "producer.client")
+_EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "diff", "submit"), "producer.client")
 
 # By section: name, where it is (of a group, see below), and what --help says of it in 26
 # characters.
@@ -36,6 +36,8 @@ _SECTIONS = {
         "watch": ("producer.cli.watch:command", "follow a job live"),
         "results": ("producer.cli.results:command", "print or save summaries"),
         "failures": ("producer.cli.failures:command", "why documents failed"),
+        "evaluate": ("producer.cli.evaluate:command", "scores, beside lead-3"),
+        "diff": ("producer.cli.diff:command", "two jobs side by side"),
         "text": ("worker.text:command", "summarize one text here"),
         "models": ("", "search, show, related"),
         "datasets": ("", "search, show"),
@@ -211,7 +213,6 @@ def _defaults(name: str, command: click.Command) -> dict[str, Any]:
 _EPILOG = """\b
 gistmill up                                    run the mill in one terminal
 gistmill submit papers.jsonl --model lead-3    give it work in another
-gistmill submit --help                         its flags, and more examples
 """
 
 

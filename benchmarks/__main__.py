@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 
-NAMES = ("engines", "jobs", "mill", "planning", "status", "refill", "profile")
+NAMES = ("engines", "jobs", "mill", "planning", "evaluate", "status", "refill", "profile")
 
 
 def main(arguments: list[str]) -> None:

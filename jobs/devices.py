@@ -65,7 +65,7 @@ def places(device: str, workers: int | None = None) -> list[Place]:
     found = find(device)
     if found != ["cpu"]:
         return _named([found[n % len(found)] for n in range(workers or len(found))], None)
-    cores = _cores()
+    cores = usable_cores()
     count = workers or (cpu_workers(cores, _memory()) if device == "auto" else 1)
     return _named(["cpu"] * count, max(1, cores // count) if count > 1 else None)
 
@@ -87,7 +87,7 @@ def _named(devices: Sequence[str], threads: int | None) -> list[Place]:
     return found
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Those that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -66,7 +66,7 @@ def told(info: "ModelInfo") -> HubModel:
     model_type = config.get("model_type")
     return HubModel(
         id=plain(info.id),
-        revision=info.sha,
+        revision=plain(info.sha) if info.sha else None,
         task=plain(info.pipeline_tag) if info.pipeline_tag else None,
         model_type=plain(model_type) if model_type else None,
         license=tagged(tags, "license:"),

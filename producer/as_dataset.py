@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs.errors import UsageError
 from producer import formats
 from producer.listings import Listing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 _BATCH = 1000
@@ -32,14 +34,24 @@ def dataset(listing: Listing, folder: Path) -> "Dataset":
 
 def _write(listing: Listing, out: object) -> None:
     import pyarrow as pa
-    from datasets import Features
     from datasets.table import table_cast
 
-    # Types that only datasets has, such as labels with names, are known by their features.
-    schema = Features.from_arrow_schema(listing.schema()).arrow_schema
+    schema = _schema(listing.schema())
     with pa.ipc.new_stream(out, schema) as file:
         for group in formats.groups(listing.rows()):
             file.write_table(table_cast(listing.table(group), schema), max_chunksize=_BATCH)
+
+
+def _schema(schema: "pa.Schema") -> "pa.Schema":
+    """As datasets has it: types that only it knows, such as labels with names, are known by their
+    features. Raises UsageError for a type that it does not have, such as a map."""
+    from datasets import Features
+
+    try:
+        return Features.from_arrow_schema(schema).arrow_schema
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        raise UsageError(f"{reason}; Parquet keeps it: save('rows.parquet', join=True)") from error
 
 
 def _forget(path: Path, process: int) -> None:

@@ -5,6 +5,7 @@ they score. Says nothing of the machine: of a path its last name, of a URL no us
 nothing of labels, names of jobs, hosts or times, so that the same job has the same card.
 """
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,10 +93,11 @@ def _size(rows: int) -> str:
 def _text(job: JobRecord, facts: Facts) -> str:
     return "\n".join(
         [
-            f"# Summaries of {_source_name(job.source)}",
+            f"# Summaries of {_inline(_source_name(job.source))}",
             "",
             f"Made with gistmill {version('gistmill')}: the documents of the source with a summary "
-            f"of each by `{model_name(job.model)}`, in the column `{facts.summary_column}`. "
+            f"of each by `{_inline(model_name(job.model))}`, in the column "
+            f"`{_inline(facts.summary_column)}`. "
             "Summaries are what a model wrote, unread by anybody: they may be wrong.",
             "",
             *_table(_statements(job, facts)),
@@ -103,13 +105,11 @@ def _text(job: JobRecord, facts: Facts) -> str:
             "",
             "## Columns",
             "",
-            *(f"- `{name}`{_meaning(name, facts)}" for name in facts.columns),
+            *(f"- `{_inline(name)}`{_meaning(name, facts)}" for name in facts.columns),
             "",
             "## Made by",
             "",
-            "```",
-            command_line(job),
-            "```",
+            *_fenced(command_line(job)),
             "",
         ]
     )
@@ -117,7 +117,7 @@ def _text(job: JobRecord, facts: Facts) -> str:
 
 def _statements(job: JobRecord, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "source", _source(job.source)
-    yield "model", f"`{model_name(job.model)}`"
+    yield "model", f"`{_inline(model_name(job.model))}`"
     if job.model_revision:
         yield "model revision", f"`{job.model_revision}`"
     yield "engine", job.engine or "not settled yet"
@@ -128,12 +128,21 @@ def _statements(job: JobRecord, facts: Facts) -> Iterator[tuple[str, str]]:
         yield "prompt", f"`{_inline(prompt)}`"
     settled = {**parameters.pop("generation", {}), **parameters}
     settled.pop("prompt", None)
-    yield from ((name, f"`{value}`") for name, value in settled.items() if value is not None)
+    yield from (
+        (name, f"`{_inline(str(value))}`") for name, value in settled.items() if value is not None
+    )
     yield "documents", f"{facts.rows:,}"
     yield "summaries", f"{facts.rows - facts.failed:,}"
     yield "failed", f"{facts.failed:,}"
     if job.total is not None and facts.rows < job.total:
         yield "not in it", f"{job.total - facts.rows:,}, which were not done when it was made"
+
+
+def _fenced(text: str) -> list[str]:
+    """A prompt may hold a fence of its own."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence, text, fence]
 
 
 def _table(statements: Iterator[tuple[str, str]]) -> list[str]:
@@ -226,9 +235,9 @@ def _bare(place: str) -> str:
 def _source(source: Mapping[str, Any]) -> str:
     if source["kind"] == "inline":
         return "documents given inline"
-    said = [f"`{_source_name(source)}`"]
-    said += [f"{key} `{source[key]}`" for key in ("config", "split") if source.get(key)]
-    said += [f"files `{files}`"] if (files := _hub_files(source)) else []
+    said = [f"`{_inline(_source_name(source))}`"]
+    said += [f"{key} `{_inline(source[key])}`" for key in ("config", "split") if source.get(key)]
+    said += [f"files `{_inline(files)}`"] if (files := _hub_files(source)) else []
     said += [f"at commit `{source['commit']}`"] if source.get("commit") else []
     return ", ".join(said)
 

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
-from producer.evaluate import Rouge, lead, rouge
+from producer.evaluation.rouge import Rouge, rouge
+from producer.evaluation.sentences import lead
 
 _MOST = 20_000
 """Documents: enough for the second decimal, and seconds to score."""

@@ -9,7 +9,7 @@ for row in job.results():
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic, sleep
@@ -26,12 +26,14 @@ from jobs.documents import Document
 from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, UsageError, WaitTimeout
 from jobs.services import Endpoints
 from jobs.settings import Settings
+from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.store import control, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.summaries import Failures
 from jobs.windows import RunWindow
 from producer import as_dataset, copies, dispatch, listings, push, results, times
+from producer.evaluation.pool import Progress, unseen
 from producer.given import location_of, of_python
 from producer.listings import Listing
 from producer.push import Pushed
@@ -46,6 +48,9 @@ from producer.submit import (
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from producer.evaluation.diff import Diff
+    from producer.evaluation.evaluate import Evaluation
 
 T = TypeVar("T")
 
@@ -169,13 +174,15 @@ class Client:
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
-            _refuse("a dataset on the hub", config=config, revision=revision)
+            if config or revision:
+                raise UsageError("config and revision are for datasets of the hub, by their name")
             return self._submit_dataset(request, copies.one_split(documents, split), named)
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
             return self.submit_source(request, location, asked_of)
-        _refuse("a dataset", split=split, config=config, revision=revision)
+        if split or config or revision:
+            raise UsageError("split, config and revision are for datasets, not for documents")
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 
@@ -203,6 +210,10 @@ class Client:
         return Job(self, accepted.job_id, new=accepted.new)
 
     # --- looking
+
+    def sources(self) -> Sources:
+        """Reads the documents of this client's jobs, on this machine. To be closed."""
+        return Sources(self.database, self._allowed)
 
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
@@ -362,6 +373,44 @@ class Job:
         with self._client.database.transaction() as tx:
             return summaries.failures(tx, self.id, samples)
 
+    def evaluate(
+        self,
+        samples: int = 3,
+        *,
+        reference_column: str | None = None,
+        read_documents: bool = True,
+        progress: Progress = unseen,
+    ) -> "Evaluation":
+        """ROUGE against the references beside lead-3, compression, novelty and what is odd:
+        docs/evaluation.md. Of a running job, of what is stored.
+
+        `reference_column` is one of the source's columns, in the place of the one that the job
+        was submitted with. Raises UsageError where there is nothing to evaluate, NotFound where
+        the documents can not be read any more; `read_documents=False` does without them.
+        """
+        from producer.evaluation import evaluate, pairs
+
+        database, status = self._client.database, self.status()
+        if not read_documents:
+            if reference_column:
+                raise UsageError("a reference column is read with the documents: read both")
+            return evaluate.evaluate(status, pairs.alone(database, self.id), samples, progress)
+        with closing(self._client.sources()) as sources:
+            read = pairs.with_documents(database, sources, self.id, reference_column)
+            return evaluate.evaluate(status, read, samples, progress)
+
+    def diff(self, other: "Job", samples: int = 3, *, progress: Progress = unseen) -> "Diff":
+        """This job, a, beside another one, b, over the same documents: docs/evaluation.md.
+
+        Raises UsageError where both have no summary of the same document.
+        """
+        from producer.evaluation import diff, pairs
+
+        database = self._client.database
+        matching = pairs.match(database, self.id, other.id)
+        rows = pairs.side_by_side(database, self.id, other.id, matching)
+        return diff.diff(self.status(), other.status(), matching, rows, samples, progress)
+
     # --- asking
 
     def cancel(self) -> None:
@@ -403,13 +452,6 @@ class Job:
         return NotAllowed(f"{self.id} is {jobs.get(tx, self.id).status}: {why}")
 
 
-def _refuse(where: str, **said: str | None) -> None:
-    """Raises UsageError for what was said of documents that are no such thing."""
-    for name, value in said.items():
-        if value is not None:
-            raise UsageError(f"{name} {value!r}: is for {where}, and these documents are none")
-
-
 def _deadline(given: str | datetime | None) -> datetime | None:
     if given is None:
         return None
@@ -445,3 +487,8 @@ def _shared_client() -> Client:
     if client is None:
         client = _shared[key] = Client(key[1])
     return client
+
+
+def diff(a: Job, b: Job, samples: int = 3) -> "Diff":
+    """Two jobs over the same documents, side by side: `Job.diff`."""
+    return a.diff(b, samples)

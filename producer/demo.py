@@ -22,7 +22,8 @@ from jobs.settings import Settings
 from producer.cli import output, watch
 from producer.client import Client, Job
 from producer.demo_documents import documents
-from producer.evaluate import Rouge, lead, rouge
+from producer.evaluation.rouge import Rouge, rouge
+from producer.evaluation.sentences import lead
 from producer.status import JobStatusView, exit_code
 
 _SHOWN = 4

@@ -10,6 +10,7 @@ import codecs
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from jobs.documents import storable
@@ -143,7 +144,7 @@ def groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     characters = 0
     for row in rows:
         group.append(row)
-        characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        characters += _length(row)
         if len(group) >= _ROW_GROUP or characters >= _GROUP_CHARACTERS:
             yield group
             group, characters = [], 0
@@ -151,17 +152,28 @@ def groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield group
 
 
+def _length(value: object) -> int:
+    """Characters and bytes, wherever they are in it."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else 0
+
+
 def flat_value(value: object) -> object:
-    """As one field of CSV: what JSON has words or brackets for is written as there."""
-    if value is None or isinstance(value, str):
+    """As one field of CSV: what JSON has words or brackets for is written as there; `nan` and
+    `inf` are what readers of CSV know."""
+    if value is None or isinstance(value, str | float):
         return value
     written = as_json(value)
     return json.loads(written) if written.startswith('"') else written
 
 
 def as_json(value: object) -> str:
-    """Times in ISO 8601, bytes in base64, what else JSON has no word for as Python prints it."""
-    return json.dumps(value, ensure_ascii=False, default=_in_words)
+    """Times in ISO 8601, bytes in base64, NaN and infinity null, as JSON has neither; of what
+    else it has no word for, what Python prints."""
+    return _dumped(value, ensure_ascii=False)
 
 
 def _line(row: Row) -> bytes:
@@ -169,7 +181,22 @@ def _line(row: Row) -> bytes:
     try:
         return written.encode()
     except UnicodeEncodeError:  # written as JSON can, too
-        return json.dumps(row, default=_in_words).encode()
+        return _dumped(row, ensure_ascii=True).encode()
+
+
+def _dumped(value: object, *, ensure_ascii: bool) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=ensure_ascii, default=_in_words, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=ensure_ascii, default=_in_words)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _in_words(value: object) -> str:

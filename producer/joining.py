@@ -7,16 +7,15 @@ summaries: memory stays flat, and nothing is kept of it. What a source holds is 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from jobs.database import Database
-from jobs.errors import JobError, NotAllowed, NotFound, TransientError, Unreachable, UsageError
+from jobs.errors import UsageError
 from jobs.job import Sample
 from jobs.sources import Sources
-from jobs.store import queueing, summaries
-from producer import column_types, formats
+from jobs.store import summaries
+from producer import column_types, formats, reading
 from producer.column_types import ColumnTypes
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-_EXTENTS = 1000
-"""Shards whose places are held at once."""
+_OTHERWISE = "summaries alone are had without --join"
 
 
 class Joined:
@@ -64,7 +62,7 @@ class Joined:
                 return
             own = {row["index"]: row for row in stored if row["index"] < extent.stop}
             if own:
-                documents = enumerate(self._read(extent), extent.start)
+                documents = zip(range(extent.start, extent.stop), self._read(extent), strict=True)
                 yield from (_joined(n, row, own[n], names) for n, row in documents if n in own)
 
     # --- columns
@@ -87,7 +85,7 @@ class Joined:
         if self._types is None:
             types = ColumnTypes()
             for extent in self._extents():
-                with _reading():
+                with reading.reading(_OTHERWISE):
                     stated = self._sources.schema(extent)
                 if stated is None:
                     types.add(self._read(extent))
@@ -107,17 +105,10 @@ class Joined:
     # --- reading
 
     def _extents(self) -> Iterator[Sample]:
-        after = 0
-        while True:
-            with self._database.transaction() as tx:
-                page = queueing.extents(tx, self._job_id, after, _EXTENTS)
-            if not page:
-                return
-            yield from page
-            after = page[-1].stop
+        return reading.extents(self._database, self._job_id)
 
     def _read(self, extent: Sample) -> list[Row]:
-        with _reading():
+        with reading.reading(_OTHERWISE):
             return self._sources.rows(extent)
 
 
@@ -137,22 +128,10 @@ def _free(taken: Collection[str], asked: str | None) -> tuple[str, str]:
         names = name, f"{name}_error"
         if not {*names} & {*taken}:
             return names
-    raise UsageError(f"--summary-column {asked}: the source has a column of that name; use another")
+    clash = names[0] if names[0] in taken else names[1]
+    raise UsageError(f"--summary-column {asked}: the source has a column {clash}; name another")
 
 
 def _candidates() -> Iterator[str]:
     yield from ("summary", "generated_summary")
     yield from (f"generated_summary_{number}" for number in count(2))
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """What a worker would fail the job for, as an answer to whoever asks for the results."""
-    try:
-        yield
-    except TransientError as error:
-        raise Unreachable(f"{error}; try again later") from error
-    except JobError as error:
-        kind = NotAllowed if error.code == "source_not_allowed" else NotFound
-        message = f"{error}; summaries alone are had without --join"
-        raise kind(message) from error

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from stat import S_IMODE
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -80,11 +81,18 @@ def _target(path: Path) -> Path:
 
 
 def _publish(partial: Path, path: Path) -> None:
-    # mkstemp makes files for the owner alone; a result is as readable as any new file.
+    partial.chmod(_mode(path))
+    partial.replace(path)
+
+
+def _mode(path: Path) -> int:
+    """That of the file which is replaced. mkstemp makes them for the owner alone, but where there
+    was none a result is as readable as any new file."""
+    if path.exists():
+        return S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
-    partial.chmod(0o666 & ~mask)
-    partial.replace(path)
+    return 0o666 & ~mask
 
 
 # --- elsewhere
@@ -104,8 +112,14 @@ def _elsewhere(url: str) -> Iterator[BinaryIO]:
         complete = True
     finally:
         with _writing(url):
-            file.close()
-            transaction.complete(commit=complete)
+            try:
+                file.close()
+            except BaseException:
+                complete = False
+                raise
+            finally:
+                # Given up, too, where its last part was refused: a store keeps the others else.
+                transaction.complete(commit=complete)
 
 
 def _filesystem(url: str) -> tuple[Any, str]:

@@ -61,6 +61,8 @@ class Description:
     runs: Runs | None
     reason: str | None
     """Why it does not run, or why nobody knows."""
+    looked: bool = True
+    """Whether its files were there to be looked at; where not, nobody knows."""
 
 
 def describe(name: str, home: Path) -> Description:
@@ -75,14 +77,15 @@ def describe(name: str, home: Path) -> Description:
         try:
             extra.require("looking at a model's files")
         except UsageError as error:
-            return Description(name, on_hub, _counted_by_hub(on_hub), None, str(error))
+            return Description(name, on_hub, _counted_by_hub(on_hub), None, str(error), False)
     try:
         resolved = models.resolve(name, home)
         effective = models.settle(resolved, Parameters(), None)
     except JobError as error:
         if error.code == "model_unknown" and on_hub is None:
             raise NotFound(error.message) from error
-        return Description(name, on_hub, _counted_by_hub(on_hub), None, error.message)
+        looked = error.code != "model_unknown"
+        return Description(name, on_hub, _counted_by_hub(on_hub), None, error.message, looked)
     weights = _counted(resolved) or _counted_by_hub(on_hub)
     return Description(name, on_hub, weights, _runs(resolved, effective, weights), None)
 

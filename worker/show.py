@@ -54,7 +54,7 @@ def _lines(found: Description) -> Iterator[tuple[str, str]]:
     if runs:
         yield from _how_it_runs(runs, found.weights)
     else:
-        yield "runs", f"{'unknown' if on_hub and on_hub.engine else 'no'}: {found.reason}"
+        yield "runs", f"{'no' if found.looked else 'unknown'}: {found.reason}"
     if on_hub:
         yield "downloads", f"{on_hub.downloads:,} in 30 days, {on_hub.likes:,} likes"
     if runs:

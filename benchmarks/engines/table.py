@@ -64,7 +64,7 @@ def equal(found: Sequence[list[int]], oracle: Sequence[list[int]]) -> float:
 
 def rouge_1(texts: Texts, references: Sequence[Texts]) -> float:
     """The mean over documents of the best score over a document's references, times 100."""
-    from producer.evaluate import rouge
+    from producer.evaluation.rouge import rouge
 
     return fmean(
         max(rouge([(text, reference)]).rouge1 for reference in of_one)

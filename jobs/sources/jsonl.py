@@ -11,34 +11,30 @@ from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
 from jobs.sources.opened import (
+    IS_UTF_16,
     LARGEST,
+    UTF_16,
     Described,
     Opened,
     Unreadable,
     changed,
     lines,
     pieces,
-    refuse_utf_16,
     too_long,
 )
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
 
-_HEAD = 64
-"""Bytes that tell what it is instead, where it is none."""
-
 
 def describe(opened: Opened) -> Described:
     opened.file.seek(0)
-    head = opened.file.read(_HEAD)
-    refuse_utf_16(head)
+    if opened.file.read(2) in UTF_16:
+        raise Unreadable(IS_UTF_16)
     opened.file.seek(0)
     filled = (line for line in lines(opened.file) if not line.isspace())
-    schema = columns.of_lines(columns.sample(record_of_line(line) for line in filled))
-    if schema.unreadable and head.lstrip().startswith(b"["):
-        raise Unreadable("a JSON array; write an object a line, as in: jq -c '.[]' FILE")
-    return Described(schema)
+    records = (record_of_line(line) for line in filled)
+    return Described(columns.of_lines(columns.sample(records)))
 
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:

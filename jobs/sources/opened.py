@@ -13,14 +13,17 @@ LARGEST = 256 << 20
 """Bytes of one line, record or text: what is longer is none, and would fill the memory. A small
 compressed file can hold any number."""
 
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-
 
 class Unreadable(ValueError):
     """What is in a file is not what its kind says: damaged, cut off, or of another kind.
 
     The message says what is wrong; whoever opened the file adds its name.
     """
+
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""What such files begin with."""
+IS_UTF_16 = "it is UTF-16; convert it, as in: iconv -f UTF-16 -t UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,6 @@ def lines(file: BinaryIO, first: int = 1) -> Iterator[bytes]:
         if len(line) > LARGEST:
             raise too_long(number)
         yield line
-
-
-def refuse_utf_16(head: bytes) -> None:
-    """Raises Unreadable where the beginning of a file says that it is."""
-    if head.startswith(_UTF_16):
-        raise Unreadable("it is UTF-16; convert it, as in: iconv -f UTF-16 -t UTF-8")
 
 
 def too_long(line: int) -> Unreadable:

@@ -72,9 +72,9 @@ def tell_what_is_missing(opened: Client, *, waiting_for: str | None = None) -> N
             hint(f"waiting for them; Ctrl-C is safe: {waiting_for} is kept, and goes on with them")
 
 
-def counted(number: int, noun: str) -> str:
-    """1 document, 2,000 documents."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """1 document, 2,000 documents; `nouns` where it takes no s."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def state(job: JobStatusView) -> str:

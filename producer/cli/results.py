@@ -30,7 +30,7 @@ Examples:
 """
 )
 @click.argument("job")
-@click.option("--join", is_flag=True, help="The source's own columns, and the summary beside them.")
+@click.option("--join", is_flag=True, help="The source's own columns, and the summary.")
 @click.option(
     "--summary-column",
     metavar="NAME",
@@ -42,7 +42,7 @@ Examples:
     "--to",
     "place",
     metavar="FILE|URL",
-    help="Write this, whole or not at all; URLs as in s3://bucket/out.parquet.",
+    help="Write this, whole or not at all.",
 )
 @click.option(
     "--format",
@@ -54,7 +54,7 @@ Examples:
     "--push-to-hub",
     "repository",
     metavar="ORG/NAME",
-    help="A join, as a dataset on the hub, with a card. Needs HF_TOKEN.",
+    help="A join, as a dataset with a card.",
 )
 @click.option("--private", is_flag=True, help="With --push-to-hub: for nobody else to see.")
 def command(
@@ -122,8 +122,8 @@ def _push(job: str, repository: str, private: bool, summary_column: str | None) 
 def _tell_the_column(chosen: str, asked: str | None) -> None:
     if asked is None and chosen != "summary":
         output.hint(
-            f"summaries are in the column {chosen}: the source has a column summary of its own "
-            "(--summary-column names another)"
+            f"summaries are in the column {chosen}: the source has a summary or summary_error of "
+            "its own (--summary-column names another)"
         )
 
 

@@ -66,8 +66,11 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
     asked = _asked(given)
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
-    if source == "-":
-        _check_stream(given)
+    of_files = [name for name in ("format", "split", "config", "revision") if given[name]]
+    if source == "-" and of_files:
+        raise UsageError(
+            f"--{of_files[0]} is not for standard input, which is JSON lines or --lines"
+        )
     with output.client() as client:
         if source == "-":
             found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])
@@ -80,16 +83,6 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
             wait = output.interactive() and not (quiet or as_json)
         _announce(client, job, wait=wait, quiet=quiet, as_json=as_json)
         return watch.follow(client, job, quiet=quiet or as_json) if wait else 0
-
-
-def _check_stream(given: dict[str, Any]) -> None:
-    """Raises UsageError for what is said of a file or a dataset."""
-    if given["format"] not in (None, "jsonl"):
-        how = "name a file of another; --lines is for plain text"
-        raise UsageError(f"--format {given['format']}: standard input is JSON lines; {how}")
-    for name in ("split", "config", "revision"):
-        if given[name] is not None:
-            raise UsageError(f"--{name} is for datasets, and this is standard input")
 
 
 def _request(given: dict[str, Any]) -> Request:

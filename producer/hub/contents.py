@@ -74,6 +74,8 @@ def describe(dataset: str, config: str | None = None, revision: str | None = Non
     try:
         found = _completed(known, configs.config(resolve(info.id, revision), looked_at))
     except GistmillError as error:
+        if config is not None and config not in known and isinstance(error, UsageError):
+            raise
         return Contents(told(info), tuple(known.values()), looked_at, None, plain(error))
     known[found.name] = found
     return _with_columns(Contents(told(info), tuple(known.values()), found.name, None, None))

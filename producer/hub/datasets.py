@@ -66,7 +66,7 @@ def search(
             task_categories=task,
             size_categories=category,
             language=language,
-            filter=f"license:{license}" if license else None,
+            filter=f"license:{license.lower()}" if license else None,
             author=author,
             sort=SORTS[sort],
             limit=limit,
@@ -101,7 +101,7 @@ def told(info: "DatasetInfo") -> HubDataset:
     tags = [plain(tag) for tag in info.tags or []]
     return HubDataset(
         id=plain(info.id),
-        revision=info.sha,
+        revision=plain(info.sha) if info.sha else None,
         size=next(iter(_tagged(tags, "size_categories")), None),
         license=next(iter(_tagged(tags, "license")), None),
         languages=_tagged(tags, "language"),

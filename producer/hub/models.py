@@ -59,7 +59,7 @@ def search(
 
     what = words or "models"
     hub.check_that_it_answers(what)
-    tags = [f"license:{license}" if license else None, language]
+    tags = [f"license:{license.lower()}" if license else None, language]
     bounds = [
         f"{end}:{bound}"
         for end, bound in zip(("min", "max"), parameters, strict=True)

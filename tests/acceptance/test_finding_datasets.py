@@ -177,15 +177,17 @@ def test_what_is_wrong_is_said_in_a_line(environment: dict[str, str]) -> None:
             [*words, "org/news", "--config", "3.0"],
             [*words, "org/news@v9"],
             [*words, "org/news", "--revision", "v9"],
+            [*words, "org/small", "--config", "3.0"],
         ],
         environment,
     )
-    assert [each.code for each in ended] == [5, 2, 5, 5]
+    assert [each.code for each in ended] == [5, 2, 5, 5, 2]
     says = [
         "no/such: not on the hub, or private and HF_TOKEN does not open it",
         "org/news: no config '3.0'; it has 1.0.0, 3.0.0; did you mean 3.0.0?",
         "org/news: the hub does not have this revision of it",
         "org/news: the hub does not have this revision of it",
+        "org/small: no config '3.0'; it has default",
     ]
     assert [each.stderr for each in ended] == [f"gistmill: {line}\n" for line in says]
     [offline] = say([[*words, "org/news"]], {**environment, "HF_HUB_OFFLINE": "1"})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,11 +51,12 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "merged/barts": model(root / "l", "base_model: [big/bart, gone/bart]", BART, 406_290_432),
     }
     (root / "k" / "bart.gguf").write_bytes(b"GGUF")
-    said = {
+    said: dict[str, dict[str, Any]] = {
         "big/bart": {"downloads": 1_234_567, "likes": 12},
         "big/led-large": {"downloads": 45_000, "likes": 900},
         "fine/bart-tuned": {"downloads": 10},
         "fine/bart-german": {"downloads": 300},
+        "evil/bart": {"sha": EVIL},
     }
     with hub.serve(made, said) as served:
         yield served

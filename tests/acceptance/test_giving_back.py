@@ -136,7 +136,7 @@ def test_a_url(running: Mill, job: Job) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--join", "--summary-column", "year"], "the source has a column of that name"),
+        (["--join", "--summary-column", "year"], "the source has a column year; name another"),
         (["--summary-column", "short"], "add --join"),
         (["--private"], "add --push-to-hub"),
         (["--push-to-hub", "me/papers", "-o", "x.csv"], "leave out -o"),

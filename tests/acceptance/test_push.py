@@ -94,7 +94,6 @@ class Hub:
 
 @pytest.fixture
 def here(running: Mill, tmp_path: Path) -> Iterator[Hub]:
-    (tmp_path / "pushed").mkdir()
     uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
     with hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url:
         yield Hub(url, uploads, running, tmp_path / "hf")
@@ -158,7 +157,6 @@ def test_a_dataset_of_the_hub(mill: Mill, tmp_path: Path) -> None:
     source = tmp_path / "source"
     hub_data.parquet(source / "data/test-00000-of-00001.parquet", hub_data.rows(5))
     hub_data.card(source, "license: mit\nlanguage: [en]\n")
-    (tmp_path / "pushed").mkdir()
     uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
     uploads.repositories["datasets/o/papers"] = source
     with hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url:

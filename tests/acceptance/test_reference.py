@@ -61,8 +61,10 @@ class Shell:
         }
 
     def type(self, line: str, expect: int = 0, job: str = "") -> str:
+        for name, there in {"JOB": job, "OTHER": job, "ORG/NAME": "me/papers"}.items():
+            line = line.replace(name, there)
         ended = subprocess.run(
-            ["/bin/bash", "-c", line.replace("JOB", job).replace("ORG/NAME", "me/papers")],
+            ["/bin/bash", "-c", line],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

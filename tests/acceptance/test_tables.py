@@ -115,16 +115,16 @@ def test_a_dry_run_shows_the_columns(running: Mill, twins: Path) -> None:
 
 def test_what_is_said_of_documents_that_are_none_of_that(running: Mill, twins: Path) -> None:
     for words, says in (
-        (["--split", "train"], "--split is for datasets, and this is standard input"),
-        (["--revision", "main"], "--revision is for datasets"),
-        (["--format", "csv"], "--format csv: standard input is JSON lines"),
+        (["--split", "train"], "--split is not for standard input"),
+        (["--revision", "main"], "--revision is not for standard input"),
+        (["--format", "csv"], "--format is not for standard input, which is JSON lines"),
     ):
         said = running.say("submit", "-", "--model", "lead-2", *words, stdin="{}", expect=2)
         assert says in said.stderr
     with running.client() as client:
-        with pytest.raises(UsageError, match="split 'train': is for a dataset, and these"):
+        with pytest.raises(UsageError, match="are for datasets, not for documents"):
             client.submit(["A text."], model="lead-2", split="train")
-        with pytest.raises(UsageError, match="config 'x': is for a dataset on the hub"):
+        with pytest.raises(UsageError, match="are for datasets of the hub"):
             client.submit(datasets.load_from_disk(twins / "saved"), model="lead-2", config="x")
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
+from jobs.errors import UsageError
 from jobs.sources import Sources
 from producer.client import Client, Job
 from tests.mill import Mill, wait
@@ -112,6 +113,16 @@ def test_lines_say_in_words_what_json_has_none_for(client: Client, tmp_path: Pat
         "Document 1. And more.,,1,1,2024-01-01T01:00:00+00:00,1.50,AQ==,"
         '"[{""name"": ""a"", ""weight"": 0.5}]",Document 1.,'
     )
+
+
+def test_types_that_datasets_does_not_have(client: Client, tmp_path: Path) -> None:
+    counts = pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"text": ["One."], "counts": counts}), tmp_path / "a.parquet")
+    job = submitted(client, tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match=r"map<string, int64.*Parquet keeps it"):
+        job.to_dataset()
+    job.save(tmp_path / "out.parquet", join=True)
+    assert pq.read_table(tmp_path / "out.parquet")["counts"].to_pylist() == [[("a", 1)]]
 
 
 def test_files_that_differ(client: Client, tmp_path: Path) -> None:

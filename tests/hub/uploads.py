@@ -32,6 +32,7 @@ class Uploads:
         self.reader = reader
         """A token that may write nothing."""
         self._folder = folder
+        folder.mkdir(exist_ok=True)
         self._token = token
 
     def answer(

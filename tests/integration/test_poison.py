@@ -13,9 +13,9 @@ from typing import NoReturn
 
 import pytest
 
-from jobs import sources
 from jobs.database import Database
 from jobs.parameters import Effective
+from jobs.sources import Sources
 from jobs.store import endings, summaries, validations
 from tests.children import Died, NextChild, Recording, count_deaths, record, validator
 from tests.leases import LEASE, WORKER, die, failed, lease, started, submitted
@@ -179,7 +179,7 @@ def test_five_defects_fail_the_job_with_their_name(
     def defect(*_: object) -> NoReturn:
         raise AttributeError
 
-    monkeypatch.setattr(sources, "read", defect)
+    monkeypatch.setattr(Sources, "read", defect)
     job_id = started(database, 6)
     for _ in range(5):
         next_child(Recording(), retry_first=1e-6)()
@@ -230,7 +230,7 @@ def test_a_source_that_no_worker_can_read_fails_the_job(
     def defect(*_: object) -> NoReturn:
         raise Died
 
-    monkeypatch.setattr(sources, "read", defect)
+    monkeypatch.setattr(Sources, "read", defect)
     job_id = started(database, 6)
     die(database, [2, 3])
     assert count_deaths(next_child, Recording()) == 3

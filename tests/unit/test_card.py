@@ -119,6 +119,17 @@ def test_nothing_of_the_machine(source: dict[str, Any], name: str) -> None:
         assert secret not in written
 
 
+def test_nothing_ends_the_markdown_that_it_stands_in() -> None:
+    source = {"kind": "jsonl", "path": "/x/a`b\n# c: |.jsonl", "columns": {"text": "te\nxt"}}
+    job = record(source, requested={"prompt": "Say:\n```\n{text}\n```"})
+    written = card(job, replace(FACTS, columns=["te\nxt", "generated_summary"]))
+    _, front, text = written.split("---\n", 2)
+    assert yaml.safe_load(front)["pretty_name"] == "Summaries of a`b\n# c: |.jsonl"
+    assert "| source | `a'b # c: \\|.jsonl` |" in text
+    assert "- `te xt`" in text
+    assert text.endswith(f"````\n{command_line(job)}\n````\n")
+
+
 def test_files_of_a_repository() -> None:
     source = {"kind": "jsonl", "dataset": "o/papers", "commit": COMMIT, "hub_file": "a/b.jsonl"}
     url = f"hf://datasets/o/papers@{COMMIT}/a/b.jsonl"

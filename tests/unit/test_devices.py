@@ -20,7 +20,7 @@ def test_workers_on_a_cpu(cores: int, memory: int, expected: int) -> None:
 
 @pytest.fixture
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_cores", lambda: 8)
+    monkeypatch.setattr(devices, "usable_cores", lambda: 8)
     monkeypatch.setattr(devices, "_memory", lambda: 16 * GIB)
     monkeypatch.setattr(devices, "_count_gpus", lambda: 0)
 

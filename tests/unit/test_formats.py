@@ -127,3 +127,19 @@ def test_a_job_without_rows() -> None:
     assert read_csv(written(formats.write_csv, [])) == []
     table = pyarrow.parquet.read_table(written(formats.write_parquet, []))
     assert (table.num_rows, table.num_columns) == (0, 11)
+
+
+def test_numbers_that_json_does_not_have() -> None:
+    row = {"a": float("nan"), "b": [{"c": float("inf")}, 1.5], "d": "\ud83d"}
+    out = io.BytesIO()
+    formats.write_jsonl([row], out)
+    assert b"NaN" not in out.getvalue()
+    assert json.loads(out.getvalue()) == {"a": None, "b": [{"c": None}, 1.5], "d": "\ud83d"}
+    assert [*map(str, map(formats.flat_value, row.values()))][:2] == ["nan", '[{"c": null}, 1.5]']
+
+
+def test_bytes_count_wherever_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are structs of bytes: ten thousand at once would not be flat memory."""
+    monkeypatch.setattr(formats, "_GROUP_CHARACTERS", 10)
+    rows = [{"image": {"bytes": b"12345", "path": None}, "tags": ["a"]} for _ in range(5)]
+    assert [len(group) for group in formats.groups(rows)] == [2, 2, 1]

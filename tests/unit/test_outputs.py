@@ -100,3 +100,30 @@ def test_where_nothing_can_be_written(url: str, says: str) -> None:
 )
 def test_the_name_of_a_place(place: outputs.Place, name: str) -> None:
     assert outputs.name_of(place) == name
+
+
+def test_an_upload_is_given_up_where_its_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFile
+
+    given_up: list[MemoryFile] = []
+
+    def refused(self: MemoryFile) -> None:
+        raise PermissionError("no")
+
+    def discard(self: MemoryFile) -> None:
+        given_up.append(self)
+
+    monkeypatch.setattr(MemoryFile, "close", refused)
+    monkeypatch.setattr(MemoryFile, "discard", discard)
+    with pytest.raises(NotAllowed):
+        results.save([DONE], URL, "jsonl")
+    assert len(given_up) == 1
+    monkeypatch.undo()
+    assert content() == b"before"
+
+
+def test_a_file_that_is_replaced_keeps_who_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.touch(0o600)
+    results.save([DONE], path)
+    assert path.stat().st_mode & 0o777 == 0o600

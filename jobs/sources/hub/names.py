@@ -91,4 +91,4 @@ def _is_here(location: str, allowed: Allowed) -> bool:
         allowed.check_path(path)  # nobody learns what lies where they may not read
     except NotAllowed:
         return False
-    return os.path.exists(path)  # noqa: PTH110 - pathlib's raises for a name that is too long
+    return os.path.exists(path)  # noqa: PTH110 - pathlib's raises where a name is too long

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from jobs.allowed_sources import Allowed
 from jobs.documents import storable
@@ -36,14 +36,12 @@ _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, Permission
 
 
 def find(location: str, asked: Asked, allowed: Allowed) -> Located:
-    if is_here(location):
-        location = unquote(urlsplit(location).path)
-    path = _path(location)
+    path = _path(_of_url(location) if is_here(location) else location)
     with submitting({KEY: str(path)}):
-        return _find(path, asked, allowed)
+        return _found(path, asked, allowed)
 
 
-def _find(path: Path, asked: Asked, allowed: Allowed) -> Located:
+def _found(path: Path, asked: Asked, allowed: Allowed) -> Located:
     if glob.has_magic(str(path)) and not _is_there(path, allowed):
         if asked.split is not None:
             raise UsageError(f"{path}: --split is for datasets, and these are files")
@@ -63,6 +61,14 @@ def _find(path: Path, asked: Asked, allowed: Allowed) -> Located:
 def is_here(location: str) -> bool:
     """Whether it is a URL of a file here."""
     return location.lower().startswith("file://")
+
+
+def _of_url(location: str) -> str:
+    """The path of such a URL: all of it, as a ? is of a pattern, and no query."""
+    host, _, path = location[len("file://") :].partition("/")
+    if host.lower() not in ("", "localhost") or not path:
+        raise UsageError(f"{location}: write file:///PATH, with three slashes, or the path alone")
+    return unquote(f"/{path}")
 
 
 def name(file: Mapping[str, Any]) -> str:
@@ -117,8 +123,6 @@ def working(file: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _path(location: str) -> Path:
-    if not location:
-        raise UsageError("the source has no name; name a file, a folder, a URL, or - for a pipe")
     try:
         path = Path(location).expanduser().absolute()
     except RuntimeError:
