@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
-from jobs.documents import Columns, Record
+from jobs.documents import Columns, Record, storable
 from jobs.errors import UsageError
 
 _PAIRS = (
@@ -61,6 +61,8 @@ _AT_MOST_LOOKED_AT = 1000
 _LINES = "JSON lines are an object a line (of a JSON array, write: jq -c '.[]' FILE)"
 _AT_MOST = 30
 """Columns that a message lists."""
+_LONGEST = 60
+"""Characters of a column's name in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ def choose(schema: Schema, asked: Asked, where: str) -> Chosen:
     if identifier is None:
         identifier = _first(schema, _IDS, [*taken, reference], _is_id)
     columns = Columns(text, identifier or None, reference or None)
+    if storable(text) != text:  # no other is guessed by its type
+        why = "its name holds NUL or is not UTF-8, and SQL can not keep it; rename the column"
+        raise UsageError(f"{where}: column {shown(text)}: {why}")
     found = {"text": columns.text, "id": columns.id, "reference": columns.reference}
     said = {"text": asked.text, "id": asked.id, "reference": asked.reference}
     return Chosen(columns, tuple(name for name in found if found[name] and said[name] is None))
@@ -157,9 +162,15 @@ def is_text(type_name: str) -> bool:
 
 def listed(schema: Schema) -> str:
     """The columns and their types, for a message."""
-    names = [f"{name} ({kind})" for name, kind in schema.types.items()]
-    more = [f"{len(names) - _AT_MOST} more"] if len(names) > _AT_MOST else []
-    return ", ".join([*names[:_AT_MOST], *more]) or "no column"
+    names = [f"{shown(name)} ({kind})" for name, kind in islice(schema.types.items(), _AT_MOST)]
+    more = [f"{len(schema.types) - _AT_MOST} more"] if len(schema.types) > _AT_MOST else []
+    return ", ".join([*names, *more]) or "no column"
+
+
+def shown(name: str) -> str:
+    """A name for a message: in one line, without a control character, and not too long."""
+    short = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def _text(schema: Schema, asked: Asked, where: str) -> str:
@@ -207,7 +218,7 @@ def _check_there(schema: Schema, flag: str, name: str, where: str, *, needed: bo
         return
     near = get_close_matches(name, schema.types, n=1)
     if needed or near:
-        mean = f"; did you mean {near[0]!r}?" if near else ""
+        mean = f"; did you mean {shown(near[0])!r}?" if near else ""
         raise UsageError(f"{where}: {flag} {name!r}: it has {listed(schema)}{mean}")
 
 

@@ -174,6 +174,8 @@ class Client:
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
+            if config or revision:
+                raise UsageError("config and revision are for datasets of the hub, by their name")
             return self._submit_dataset(request, copies.one_split(documents, split), named)
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:

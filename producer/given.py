@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jobs import columns
 from jobs.allowed_sources import is_url
@@ -34,7 +34,8 @@ def location_of(given: object, *, of_dataset: bool) -> str | None:
     something was said `of_dataset`. A path is a path, whatever dataset there may be of that name.
     """
     if isinstance(given, os.PathLike):
-        return str(Path(given).expanduser().absolute())
+        path = os.path.expanduser(given)  # noqa: PTH111 - pathlib's raises for unknown users
+        return str(Path(path).absolute())
     if isinstance(given, str) and (of_dataset or is_url(given) or is_id(given)):
         return given
     return None
@@ -51,8 +52,13 @@ def of_python(given: object, asked: Asked) -> Given:
         # They may come yet: then what was asked for is all that is known of them.
         named = Columns(asked.text or "text", asked.id or None, asked.reference or None)
         return Given(from_python(items, named))
-    chosen = columns.choose(columns.of_records(mappings), asked, "documents")
+    chosen = columns.choose(columns.of_records(map(_named, mappings)), asked, "documents")
     return Given(from_python(items, chosen.columns), chosen)
+
+
+def _named(item: Mapping[Any, Any]) -> dict[str, Any]:
+    """What can be a column: keys may be anything."""
+    return {name: value for name, value in item.items() if isinstance(name, str)}
 
 
 def of_json_lines(stream: BinaryIO, asked: Asked) -> Given:

@@ -173,7 +173,8 @@ def submit_source(
         jobs.add(tx, job)
         planned = sources.plan(found, shard_sizes(request.shard_size), allowed)
         total = _add_shards(tx, job.id, planned)
-        _finish(tx, job.id, total, location, content)
+        what = f"{location}: split {asked.split!r}" if asked.split else location
+        _finish(tx, job.id, total, what, content)
     return Accepted(job.id, new=True)
 
 

@@ -13,13 +13,11 @@ from itertools import chain
 from typing import NamedTuple
 
 from jobs.documents import Record
-
-_LARGEST = 256 << 20
-"""Bytes of one record: a quote that is never closed would take in the rest of the file."""
+from jobs.sources.opened import LARGEST
 
 
 class TooLong(Exception):
-    """A record never ends: its first line is `line`, from 1."""
+    """A record never ends, as where a quote is not closed: its first line is `line`, from 1."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -62,12 +60,13 @@ def fields(raw: Raw, delimiter: str) -> list[str] | Record:
         text = raw.data.decode()
     except UnicodeDecodeError as error:
         return Record(where, error=("invalid_utf8", f"not UTF-8 ({error.reason})"))
-    csv.field_size_limit(_LARGEST)  # of the whole process, and no more than a guard here
+    csv.field_size_limit(LARGEST)  # of the whole process, and no more than a guard here
     lines = iter([text, ""])
     try:
         found = next(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
-        return Record(where, error=("invalid_csv", f"not CSV ({error})"))
+        reason = str(error).partition(" - ")[0]  # behind it, advice to programmers
+        return Record(where, error=("invalid_csv", f"not CSV ({reason})"))
     if next(lines, None) is None:
         return Record(where, error=("invalid_csv", "a quote that is opened is never closed"))
     return found
@@ -94,7 +93,7 @@ def _quoted(line: bytes, remaining: Iterator[bytes], separator: bytes, number: i
             break  # never closed
         taken.append(line)
         size += len(line)
-        if size > _LARGEST:
+        if size > LARGEST:
             raise TooLong(number)
         if b'"' in line:
             opened = _open_after(line, separator, opened=True)
@@ -127,11 +126,11 @@ def _by_csv(taken: list[bytes], remaining: Iterator[bytes], separator: bytes, nu
         for line in chain(taken, remaining):
             kept.append(line)
             size += len(line)
-            if size > _LARGEST:
+            if size > LARGEST:
                 raise TooLong(number)
             yield line.decode("latin-1")  # byte for byte
 
-    csv.field_size_limit(_LARGEST)
+    csv.field_size_limit(LARGEST)
     with suppress(csv.Error):  # which is told where the record is read
         next(csv.reader(lines(), delimiter=separator.decode()))
     return Raw(number, b"".join(kept), len(kept))

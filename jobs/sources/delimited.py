@@ -7,6 +7,7 @@ the head of the file.
 """
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,7 +20,7 @@ from jobs.documents import Record
 from jobs.sources import csv_records
 from jobs.sources.csv_records import Raw, TooLong, is_blank
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import IS_UTF_16, UTF_16, Described, Opened, Unreadable, changed
+from jobs.sources.opened import IS_UTF_16, UTF_16, Described, Opened, Unreadable, changed, lines
 
 KIND = "csv"
 ENDINGS = (".csv", ".tsv", ".tab")
@@ -28,7 +29,7 @@ _TABBED = (".tsv", ".tab")
 _BOM = b"\xef\xbb\xbf"
 
 _HEAD = 1 << 20
-"""Bytes at most from which the separator is told."""
+"""Bytes at most of the header, and from which the separator is told."""
 
 
 _LINE_END = 2
@@ -71,19 +72,19 @@ def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     def position() -> dict[str, Any]:
         return {"begin": begin, "end": end, "line": first, "delimiter": header.delimiter}
 
-    for number, data, lines in _split(opened.file, header):
+    for number, data, taken in _split(opened.file, header):
         end += len(data)
         blank = len(data) <= _LINE_END and is_blank(data)
         if not documents:
             if blank or cuts.skip(1):
-                begin, first = end, number + lines
+                begin, first = end, number + taken
                 continue
             if not (size := cuts.size()):
                 return
         documents += not blank
         if documents == size:
             yield documents, position()
-            begin, first, documents = end, number + lines, 0
+            begin, first, documents = end, number + taken, 0
     if documents:
         yield documents, position()
 
@@ -116,6 +117,8 @@ def _header(opened: Opened, delimiter: str | None = None) -> _Header:
     end, line = start, 1
     for raw in _whole(head[start:], delimiter):
         end, line = end + len(raw.data), raw.line + raw.lines
+        if end == _HEAD:  # it may go on
+            raise Unreadable(f"its header, line {raw.line}, is longer than {_HEAD >> 20} MiB")
         if not is_blank(raw.data):
             return _Header(_names(raw, delimiter), delimiter, end, line)
     return _Header([], delimiter, end, line)
@@ -133,15 +136,15 @@ def _names(raw: Raw, delimiter: str) -> list[str]:
     if isinstance(found, Record):
         _, why = found.error or ("", "")
         raise Unreadable(f"its header, {found.where}: {why}")
-    names: list[str] = []
+    names: dict[str, None] = {}
+    repeated: Counter[str] = Counter()
     for number, field in enumerate(found):
         name = once = field.strip() or f"Unnamed: {number}"
-        repeated = 0
         while once in names:
-            repeated += 1
-            once = f"{name}.{repeated}"
-        names.append(once)
-    return names
+            repeated[name] += 1
+            once = f"{name}.{repeated[name]}"
+        names[once] = None
+    return list(names)
 
 
 def _delimiter(name: str, head: bytes) -> str:
@@ -165,7 +168,8 @@ def _fit(head: bytes, delimiter: str) -> tuple[float, int]:
 def _split(file: BinaryIO, header: _Header, line: int | None = None) -> Iterator[Raw]:
     """Raises Unreadable."""
     try:
-        yield from csv_records.split(file, header.delimiter, line or header.line)
+        first = line or header.line
+        yield from csv_records.split(lines(file, first), header.delimiter, first)
     except TooLong as error:
         raise Unreadable(f"line {error.line}: a quote that is opened there never closes") from None
 

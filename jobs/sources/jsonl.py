@@ -10,7 +10,18 @@ from typing import Any, BinaryIO
 from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import IS_UTF_16, UTF_16, Described, Opened, Unreadable, changed
+from jobs.sources.opened import (
+    IS_UTF_16,
+    LARGEST,
+    UTF_16,
+    Described,
+    Opened,
+    Unreadable,
+    changed,
+    lines,
+    pieces,
+    too_long,
+)
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
@@ -21,7 +32,7 @@ def describe(opened: Opened) -> Described:
     if opened.file.read(2) in UTF_16:
         raise Unreadable(IS_UTF_16)
     opened.file.seek(0)
-    filled = (line for line in opened.file if not line.isspace())
+    filled = (line for line in lines(opened.file) if not line.isspace())
     records = (record_of_line(line) for line in filled)
     return Described(columns.of_lines(columns.sample(records)))
 
@@ -29,9 +40,11 @@ def describe(opened: Opened) -> Described:
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file at line ends, in one pass."""
     opened.file.seek(0)
-    offset, lines = _left_out(opened.file, cuts)
-    begin, first, documents, size = offset, lines + 1, 0, cuts.size()
-    for number, line in enumerate(opened.file, first):
+    offset, first = _left_out(opened.file, cuts)
+    begin, documents, size = offset, 0, cuts.size()
+    for number, line in enumerate(pieces(opened.file), first):
+        if len(line) > LARGEST:
+            raise too_long(number)
         offset += len(line)
         # Whether it is blank is seen in its first byte; to strip it would copy it.
         documents += not line.isspace()
@@ -45,13 +58,14 @@ def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _left_out(file: BinaryIO, cuts: Cuts) -> tuple[int, int]:
-    """Bytes and lines before the first document that is wanted."""
-    offset = lines = 0
-    while cuts.skipping and (line := file.readline()):
+    """Bytes before the first document that is wanted, and the number of the line behind them."""
+    offset, number = 0, 1
+    remaining = lines(file)
+    while cuts.skipping and (line := next(remaining, b"")):
         offset += len(line)
-        lines += 1
+        number += 1
         cuts.skip(not line.isspace())
-    return offset, lines
+    return offset, number
 
 
 def read(

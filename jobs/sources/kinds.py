@@ -70,6 +70,7 @@ class OneInAFile(Kind, Protocol):
 _MANY: Mapping[str, ManyInAFile] = {kind.KIND: kind for kind in (jsonl, delimited, parquet, arrow)}
 _ONE: Mapping[str, OneInAFile] = {kind.KIND: kind for kind in (texts,)}
 _KINDS: Mapping[str, Kind] = {**_MANY, **_ONE}
+_NOT_UNPACKED = (".bz2", ".xz", ".zip", ".7z", ".tar", ".tgz", ".lz4")
 _STATE_TYPES: Mapping[str, Callable[[Opened], "pa.Schema"]] = {
     kind.KIND: kind.schema for kind in (parquet, arrow)
 }
@@ -104,6 +105,10 @@ def choose(location: str, located: Located, asked: str | None) -> tuple[str, Seq
         raise UsageError(f"format {asked!r}: choose one of {', '.join(_KINDS)}")
     kinds = [of_name(name(file)) for file in located.files]
     if located.pattern is None:
+        packed = PurePosixPath(location.lower()).suffix
+        if packed in _NOT_UNPACKED and asked is None:
+            how = "unpack it, or pipe it: bzcat FILE | gistmill submit -"
+            raise UsageError(f"{location}: {packed} is not read, .gz and .zst are; {how}")
         return asked or located.kind or kinds[0] or jsonl.KIND, located.files
     there = sorted({kind for kind in kinds if kind is not None})
     kind = asked or located.kind

@@ -1,12 +1,17 @@
 """A file of a source that is open, what it holds, and what can be wrong with that."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO
 
 from jobs.columns import Schema
 from jobs.errors import JobError
 from jobs.sources.located import File
+
+LARGEST = 256 << 20
+"""Bytes of one line, record or text: what is longer is none, and would fill the memory. A small
+compressed file can hold any number."""
 
 
 class Unreadable(ValueError):
@@ -58,6 +63,24 @@ class Opened:
         if hasattr(self.cursor, "close"):
             self.cursor.close()
         self.file.close()
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Its lines from where it is, with their ends; the beginning of one that is longer than
+    LARGEST, which whoever asks must look for."""
+    return iter(partial(file.readline, LARGEST + 1), b"")
+
+
+def lines(file: BinaryIO, first: int = 1) -> Iterator[bytes]:
+    """The same; raises Unreadable for one that is too long. `first` is the number of the first."""
+    for number, line in enumerate(pieces(file), first):
+        if len(line) > LARGEST:
+            raise too_long(number)
+        yield line
+
+
+def too_long(line: int) -> Unreadable:
+    return Unreadable(f"line {line} is longer than {LARGEST >> 20} MiB")
 
 
 def changed(name: str) -> JobError:

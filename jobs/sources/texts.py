@@ -19,7 +19,7 @@ from jobs.documents import Record
 from jobs.sources import compressed
 from jobs.sources.cuts import Cuts
 from jobs.sources.located import File
-from jobs.sources.opened import Described, Opened
+from jobs.sources.opened import LARGEST, Described, Opened
 
 KIND = "text"
 ENDINGS = (".txt", ".md")
@@ -74,9 +74,12 @@ def _record(opened: Opened, name: str) -> Record:
     pattern = opened.source.get("pattern")
     name = _path(name)
     below = name.removeprefix(_base(name, pattern and _path(pattern)))
-    opened.file.seek(0)  # a compressed one may have been kept open, read to its end
+    opened.file.seek(0)  # it may have been kept open, read to its end
+    data = opened.file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        return Record(below, error=("too_long", f"more than {LARGEST >> 20} MiB"))
     try:
-        text = opened.file.read().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return Record(below, error=("invalid_utf8", f"not UTF-8 ({error.reason})"))
     return Record(below, {"id": _id(below), "text": text})

@@ -9,7 +9,8 @@ from typing import Any
 import datasets
 import pytest
 
-from tests.mill import Mill, sentences
+from jobs.errors import UsageError
+from tests.mill import Mill, sentences, wait
 
 ROWS: list[dict[str, Any]] = [
     {"id": f"n{number:03}", "text": text, "summary": f'"S", {number}.'}
@@ -110,6 +111,27 @@ def test_a_dry_run_shows_the_columns(running: Mill, twins: Path) -> None:
     source = json.loads(running.say(*words, "--text-column", "summary", "--json").stdout)["source"]
     assert source["columns"] == {"text": "summary", "id": "id", "reference": None}
     assert source["guessed"] == ["id"]
+
+
+def test_what_is_said_of_documents_that_are_none_of_that(running: Mill, twins: Path) -> None:
+    for words, says in (
+        (["--split", "train"], "--split is not for standard input"),
+        (["--revision", "main"], "--revision is not for standard input"),
+        (["--format", "csv"], "--format is not for standard input, which is JSON lines"),
+    ):
+        said = running.say("submit", "-", "--model", "lead-2", *words, stdin="{}", expect=2)
+        assert says in said.stderr
+    with running.client() as client:
+        with pytest.raises(UsageError, match="are for datasets, not for documents"):
+            client.submit(["A text."], model="lead-2", split="train")
+        with pytest.raises(UsageError, match="are for datasets of the hub"):
+            client.submit(datasets.load_from_disk(twins / "saved"), model="lead-2", config="x")
+
+
+def test_mappings_with_keys_that_are_no_names(running: Mill) -> None:
+    with running.client() as client:
+        job = client.submit([{1: "x", "text": "One. Two."}], model="lead-1")  # type: ignore[dict-item]
+        assert wait(job) == "completed"
 
 
 def test_a_typo_is_told_at_once(running: Mill, twins: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_bad_record(data: bytes, code: str, says: str) -> None:
 
 
 def test_a_quote_that_is_never_closed_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_records, "_LARGEST", 1000)
+    monkeypatch.setattr(csv_records, "LARGEST", 1000)
     for opening in ('a,"b', 'a"b,"c'):
         with pytest.raises(TooLong) as raised:
             split("a,b\n" + opening + "\n" + "more, text\n" * 1000)

@@ -13,10 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs import sources
+from jobs.allowed_sources import Allowed
 from jobs.documents import Columns, Document, from_line
-from jobs.errors import JobError, NotFound, UsageError
+from jobs.errors import JobError, NotAllowed, NotFound, UsageError
 from jobs.job import NewShard
-from jobs.sources import Found
+from jobs.sources import Found, opened
+from jobs.sources import jsonl as jsonl_lines
+from jobs.sources.asked import Asked
 from tests import reading
 
 COLUMNS = Columns("text", "id", "gold")
@@ -235,6 +239,36 @@ def test_a_file_that_lacks_the_column(tmp_path: Path) -> None:
         reading.planned(found, 5)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("in.jsonl.bz2", b"BZh9", r"\.bz2 is not read, \.gz and \.zst are; unpack it"),
+        ("in.jsonl", b'{"\\ud800": "x"}', r"column \\ud800: its name"),
+        ("in.jsonl", b'{"n\\nx": "a", "b": "c"}', r"it has n\\nx \(string\), b"),
+        ("in.jsonl", json.dumps({"n" * 99: "a", "b": "c"}).encode(), r"has n{60}… \(string\), b"),
+    ],
+)
+def test_what_is_no_json_lines(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match=says) as raised:
+        sources.describe(str(tmp_path / name), Asked(), reading.ANYWHERE)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.csv.gz"])
+def test_a_line_that_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A small file can hold any number of zeros."""
+    monkeypatch.setattr(opened, "LARGEST", 1 << 20)
+    monkeypatch.setattr(jsonl_lines, "LARGEST", 1 << 20)
+    lines_of = {"in.jsonl.gz": b'{"text": "a"}\n' * 200, "in.csv.gz": b"text,n\n" + b"a,b\n" * 199}
+    (tmp_path / name).write_bytes(gzip.compress(lines_of[name] + b"0" * (1 << 24)))
+    found = reading.found(tmp_path / name, Columns())
+    with pytest.raises(UsageError, match="line 201 is longer than 1 MiB"):
+        reading.planned(found, 300)
+
+
 # --- which files
 
 
@@ -273,6 +307,44 @@ def test_a_file_with_the_name_of_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "a[1].jsonl").write_text('{"text": "one"}\n')
     found = reading.found(tmp_path / "a[1].jsonl", Columns())
     assert "pattern" not in found.source
+
+
+@pytest.mark.parametrize("location", ["", "**/*.jsonl"])
+def test_links_are_followed_and_not_back_to_where_they_are(data: Path, location: str) -> None:
+    (data / "linked").symlink_to(data / "deep")
+    (data / "deep" / "back").symlink_to(data)
+    (data / "deep" / "er" / "self").symlink_to(".")
+    found = reading.found(f"{data}/{location}", Columns())
+    names = [str(file["path"]).removeprefix(f"{data}/") for file in found.files]
+    there = ["a.jsonl", "b.jsonl", "deep/er/c.jsonl", "linked/er/c.jsonl"]
+    assert [name for name in names if "_" not in name] == there
+
+
+def test_a_link_out_of_what_is_allowed(
+    data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "z.jsonl").write_text('{"text": "secret"}\n')
+    (data / "out").symlink_to(elsewhere)
+    with pytest.raises(NotAllowed, match=r"/out: not below what allowed_sources names"):
+        reading.found(data, Columns(), Allowed((str(data),)))
+
+
+@pytest.mark.parametrize("name", ["~nobody-is-called-so/in.jsonl", "a" * 5000, "/a" * 3000])
+def test_a_name_that_can_be_no_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises((NotFound, UsageError)):
+        sources.describe(name, Asked(), reading.ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    "location", ["DATA/a.jsonl", "DATA/*.jsonl", "DATA", "https://127.0.0.1:9/a.jsonl"]
+)
+def test_what_is_said_of_a_dataset_and_is_none(data: Path, location: str) -> None:
+    where = location.replace("DATA", str(data))
+    for asked in (Asked(split="train"), Asked(config="x"), Asked(revision="main")):
+        with pytest.raises(UsageError, match=r"--(split is|config and --revision are) for dataset"):
+            sources.describe(where, asked, reading.ANYWHERE)
 
 
 def test_nothing_there_is_one_line(data: Path) -> None:

@@ -22,7 +22,7 @@ from jobs.columns import Asked
 from jobs.documents import Document, storable
 from jobs.errors import JobError, UsageError
 from jobs.sources import asked as asked_of_sources
-from jobs.sources import describe
+from jobs.sources import describe, texts
 from tests import reading
 
 ROWS: list[dict[str, Any]] = [
@@ -150,6 +150,9 @@ def test_bad_records_are_documents_of_their_own(tmp_path: Path) -> None:
         (b"title,url\nx,y\n", "title (string), url (string)"),
         (b"score,n\n1.5,2\n", "no column holds strings; it has score (double), n (int64)"),
         (b'te"xt,"open', "in.csv: its header, line 1: a quote that is opened"),
+        (b"text,n\rx,1\r", "header, line 1: not CSV (new-line character seen in unquoted field)"),
+        (b"text," + b"n" * (1 << 20) + b"\nx,y\n", "its header, line 1, is longer than 1 MiB"),
+        (b"n\0,url\nx,1\n", "column n\\x00: its name holds NUL"),
     ],
 )
 def test_a_table_that_can_not_be_used(tmp_path: Path, data: bytes, says: str) -> None:
@@ -255,6 +258,28 @@ def test_text_files(tmp_path: Path) -> None:
     assert [document.id for document in documents(folder / "b.md", 9)] == ["b"]
 
 
+def test_compressed_text_files_are_read_from_their_beginning_again(tmp_path: Path) -> None:
+    """A worker keeps compressed files open, for others to go on where it ended."""
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"One. Two."))
+    found = describe(str(tmp_path), asked_of_sources.Asked(), reading.ANYWHERE)
+    (shard,) = reading.planned(found, 100)
+    with closing(reading.worker()) as opened:
+        opened.check(found.source)
+        for _ in range(2):
+            (document,) = opened.read(reading.extent(found.source, shard))
+            assert (document.id, document.text) == ("a", "One. Two.")
+
+
+def test_a_text_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "LARGEST", 1 << 20)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a" * (1 << 20)))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"a" * (1 << 24)))
+    good, bad = documents(tmp_path, 2)
+    assert good.text is not None
+    assert bad.error is not None
+    assert (bad.error.code, bad.error.message) == ("too_long", "b.txt.gz: more than 1 MiB")
+
+
 def test_a_text_file_that_changes_ends_the_job(tmp_path: Path) -> None:
     folder = as_texts(tmp_path / "in")
     found = describe(str(folder), asked_of_sources.Asked(), reading.ANYWHERE)
@@ -266,18 +291,6 @@ def test_a_text_file_that_changes_ends_the_job(tmp_path: Path) -> None:
             opened.read(reading.extent(found.source, first))
     assert raised.value.code == "source_changed"
     assert "0/003.txt" in str(raised.value)
-
-
-def test_compressed_text_files_are_read_from_their_beginning_again(tmp_path: Path) -> None:
-    """A worker keeps compressed files open, for others to go on where it ended."""
-    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"One. Two."))
-    found = describe(str(tmp_path), asked_of_sources.Asked(), reading.ANYWHERE)
-    (shard,) = reading.planned(found, 100)
-    with closing(reading.worker()) as opened:
-        opened.check(found.source)
-        for _ in range(2):
-            (document,) = opened.read(reading.extent(found.source, shard))
-            assert (document.id, document.text) == ("a", "One. Two.")
 
 
 def test_saved_datasets(tmp_path: Path) -> None:

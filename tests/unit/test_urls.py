@@ -23,6 +23,7 @@ from jobs.errors import (
     Unreachable,
     UsageError,
 )
+from jobs.sources.places import drivers
 from tests import reading, s3
 from tests.s3 import Store
 
@@ -130,6 +131,13 @@ def test_what_can_not_be_submitted(
         reading.found(location.replace("WEB", store.web), COLUMNS)
     assert "\n" not in str(caught.value)
     assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("scheme", "extra"), [("s3", "s3"), ("https", "http")])
+def test_a_driver_that_is_missing_is_named_by_its_extra(scheme: str, extra: str) -> None:
+    how = rf"{scheme}:// needs a driver: pip install 'gistmill\[{extra}\]'"
+    with pytest.raises(drivers.Trouble, match=how), drivers.installed(scheme):
+        raise ImportError("No module named x")
 
 
 def test_an_object_that_is_not_for_everybody(store: Store) -> None:

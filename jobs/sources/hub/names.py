@@ -20,7 +20,7 @@ from jobs.errors import NotAllowed, UsageError
 
 _ID = re.compile(r"(?P<id>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[^@\s]+))?")
 _DATA = re.compile(
-    r"\.(jsonl?|ndjson|csv|tsv|parquet|arrow|txt|md)(\.(gz|zst|bz2|xz))?$|\.(gz|zst|bz2|xz|zip)$",
+    r"\.(jsonl?|ndjson|csv|tsv|tab|parquet|pq|arrow|feather|ipc|txt|md)(\.(gz|zst|bz2|xz))?$|\.(gz|zst|bz2|xz|zip)$",
     re.IGNORECASE,
 )
 _ON_THE_WEB = ("https://huggingface.co/datasets/", "https://hf.co/datasets/")
@@ -43,7 +43,7 @@ class Named:
 
 
 def is_url_of_hub(location: str) -> bool:
-    return location.startswith(("hf://", *_ON_THE_WEB))
+    return location.lower().startswith(("hf://", *_ON_THE_WEB))
 
 
 def is_id(text: str) -> bool:

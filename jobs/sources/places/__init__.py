@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Protocol
 
-from jobs.allowed_sources import Allowed, is_url
+from jobs.allowed_sources import Allowed, is_url, without_secrets
 from jobs.errors import JobError, UsageError
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import named
@@ -55,7 +55,8 @@ def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
     if named(location, allowed) is not None:
         return hub
     if asked.config or asked.revision:
-        raise UsageError(f"{location}: --config and --revision are for datasets of the hub")
+        where = without_secrets(location) if is_url(location) else location
+        raise UsageError(f"{where}: --config and --revision are for datasets of the hub")
     return urls if is_url(location) and not local.is_here(location) else local
 
 

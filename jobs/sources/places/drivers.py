@@ -16,7 +16,8 @@ _TRIES = 3
 
 # What to install, where it is not what the module is called.
 _PACKAGES = {
-    "s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp", "gs": "gcsfs",
+    "s3": "'gistmill[s3]'", "s3a": "'gistmill[s3]'",
+    "http": "'gistmill[http]'", "https": "'gistmill[http]'", "gs": "gcsfs",
     "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "adl": "adlfs", "sftp": "paramiko",
     "ssh": "paramiko", "oss": "ossfs",
 }  # fmt: skip
@@ -71,14 +72,14 @@ def _other(scheme: str) -> Any:
         retries = {"mode": "standard", "max_attempts": _TRIES}
         times = {"connect_timeout": _CONNECT, "read_timeout": _READ}
         settings = {"config_kwargs": {**times, "retries": retries}}
-    with _installed(scheme):
+    with installed(scheme):
         return fsspec.filesystem(scheme, **settings)
 
 
 @lru_cache(maxsize=2)
 def _http(allowed: Allowed) -> Any:
     """One for each setting: it keeps its connections."""
-    with _installed("http"):
+    with installed("https"):
         import aiohttp
         import yarl
         from fsspec.implementations.http import HTTPFileSystem
@@ -102,7 +103,8 @@ def _http(allowed: Allowed) -> Any:
 
 
 @contextmanager
-def _installed(scheme: str) -> Iterator[None]:
+def installed(scheme: str) -> Iterator[None]:
+    """Around what imports a driver. Raises Trouble that says how to get it."""
     try:
         yield
     except ImportError as error:

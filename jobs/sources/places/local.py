@@ -21,6 +21,7 @@ from jobs.errors import JobError, NotFound, TransientError, UsageError
 from jobs.sources import saved
 from jobs.sources.asked import Asked
 from jobs.sources.located import File, Located
+from jobs.sources.places import walks
 
 KEY = "path"
 
@@ -33,19 +34,17 @@ _BUFFER = 256 * 1024
 # What waiting does not mend.
 _LASTING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
-# Names in a folder that are not of its data: hidden ones, and marks such as _SUCCESS.
-_LEFT_OUT = (".", "_")
-
 
 def find(location: str, asked: Asked, allowed: Allowed) -> Located:
-    path = Path(_of_url(location) if is_here(location) else location).expanduser().absolute()
-    _check_name(path)
+    path = _path(_of_url(location) if is_here(location) else location)
     with submitting({KEY: str(path)}):
         return _found(path, asked, allowed)
 
 
 def _found(path: Path, asked: Asked, allowed: Allowed) -> Located:
     if glob.has_magic(str(path)) and not _is_there(path, allowed):
+        if asked.split is not None:
+            raise UsageError(f"{path}: --split is for datasets, and these are files")
         return Located(_matching(path, allowed), pattern=str(path))
     allowed.check_path(path)  # before any look at it: nobody learns whether it is there
     if saved_files := saved.find(path, asked.split, allowed):
@@ -55,7 +54,7 @@ def _found(path: Path, asked: Asked, allowed: Allowed) -> Located:
     if asked.split is not None:
         raise UsageError(f"{path}: --split is for datasets; this is none that save_to_disk wrote")
     if path.is_dir():
-        return Located(_within(path), pattern=str(path))
+        return Located(_within(path, allowed), pattern=str(path))
     return Located([{KEY: str(path)}])
 
 
@@ -123,6 +122,15 @@ def working(file: Mapping[str, Any]) -> Iterator[None]:
         raise TransientError("source_unreadable", f"{file[KEY]}: {error.strerror}") from None
 
 
+def _path(location: str) -> Path:
+    try:
+        path = Path(location).expanduser().absolute()
+    except RuntimeError:
+        raise NotFound(f"{location}: there is no user of this name") from None
+    _check_name(path)
+    return path
+
+
 def _check_name(path: Path) -> None:
     if storable(str(path)) != str(path):
         raise UsageError(f"{storable(str(path))}: its name is not UTF-8; rename it, or write -")
@@ -139,33 +147,18 @@ def _matching(path: Path, allowed: Allowed) -> list[File]:
     allowed.check_path(plain)
     if ".." in path.parts[len(plain.parts) :]:
         raise UsageError(f"{path}: write no .. after a wildcard")
-    below = str(path.relative_to(plain))
-    # Not pathlib's, which takes hidden files too.
-    names = glob.iglob(below, root_dir=plain, recursive=True)  # noqa: PTH207
-    found = sorted(str(plain / each) for each in names if not (plain / each).is_dir())
+    found = walks.matching(plain, path.parts[len(plain.parts) :])
     return _files(found) or _nothing(f"{path}: no file has such a name")
 
 
-def _within(folder: Path) -> list[File]:
-    """All files below it that are of its data."""
-    found: list[str] = []
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [each for each in folders if not each.startswith(_LEFT_OUT)]
-        found += [f"{parent}/{each}" for each in names if not each.startswith(_LEFT_OUT)]
-    return _files(sorted(found)) or _nothing(f"{folder}: no file is in it")
+def _within(folder: Path, allowed: Allowed) -> list[File]:
+    return _files(walks.within(folder, allowed)) or _nothing(f"{folder}: no file is in it")
 
 
 def _files(names: Sequence[str]) -> list[File]:
     for name in names:
         _check_name(Path(name))
     return [{KEY: name} for name in names]
-
-
-def _raise(error: OSError) -> NoReturn:
-    """A folder that can not be read has files that would be missing from the job."""
-    raise NotFound(
-        f"{error.filename}: {error.strerror}; make it readable, or name others"
-    ) from None
 
 
 def _nothing(message: str) -> NoReturn:
