@@ -50,6 +50,10 @@ class Door:
         """How `gistmill WORDS` ends; `more` are variables for it alone."""
         return self._answer("", words, more)
 
+    def all(self, commands: Sequence[Sequence[str]]) -> list[Ended]:
+        """How each of them ends, one after the other."""
+        return [self.say(*words) for words in commands]
+
     def run(self, program: str, *words: str, **more: str) -> Ended:
         """How a Python program ends, with `words` as its arguments."""
         return self._answer(program, words, more)
@@ -86,7 +90,9 @@ def door(
             text=True,
         )
         with process:
-            yield Door(process, told)
+            opened = Door(process, told)
+            yield opened
+        assert opened.told() == "", "printed past the commands"
 
 
 def say(
@@ -97,6 +103,4 @@ def say(
 ) -> list[Ended]:
     """How `gistmill WORDS` ends for each of the commands, one after the other in one process."""
     with door(environment, missing, cwd) as opened:
-        ended = [opened.say(*words) for words in commands]
-        assert opened.told() == "", "printed past the command"
-    return ended
+        return opened.all(commands)
