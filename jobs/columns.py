@@ -58,6 +58,7 @@ SAMPLE = 100
 """Records from which columns and their types are told, where nothing else tells them."""
 _AT_MOST_LOOKED_AT = 1000
 """Those that can not be read among them."""
+_LINES = "JSON lines are an object a line (of a JSON array, write: jq -c '.[]' FILE)"
 _AT_MOST = 30
 """Columns that a message lists."""
 
@@ -106,8 +107,9 @@ def of_lines(records: Sequence[Record]) -> Schema:
     """The columns of lines of JSON, as `of_records` has them."""
     errors = [record.error[1] for record in records if record.error]
     schema = of_records(record.value for record in records)
-    unreadable = errors[0] if errors and len(errors) == len(records) else None
-    return replace(schema, unreadable=unreadable)
+    if not errors or len(errors) < len(records):
+        return schema
+    return replace(schema, unreadable=f"{errors[0]}; {_LINES}")
 
 
 def of_records(records: Iterable[Mapping[str, Any]]) -> Schema:

@@ -64,7 +64,8 @@ def from_line(index: int, line: bytes, columns: Columns, where: str | None = Non
 def record_of_line(line: bytes, where: str | None = None) -> Record:
     """One line of JSONL as an object, or why it is none."""
     try:
-        value = json.loads(line)
+        # Told what it is: json would take some lines for UTF-16, and find it by chance.
+        value = json.loads(line.decode("utf-8-sig", "surrogatepass"))
     except UnicodeDecodeError as error:
         return Record(where, error=("invalid_utf8", f"not UTF-8 ({error.reason})"))
     except json.JSONDecodeError as error:

@@ -179,6 +179,8 @@ class Client:
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
             return self.submit_source(request, location, asked_of)
+        if split or config or revision:
+            raise UsageError("split, config and revision are for datasets, not for documents")
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 

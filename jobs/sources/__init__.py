@@ -33,6 +33,7 @@ from jobs.sources.cuts import Cuts
 from jobs.sources.files import Files
 from jobs.sources.kinds import ManyInAFile
 from jobs.sources.located import File, Rows
+from jobs.sources.opened import Described
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,15 +62,28 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
     source: dict[str, Any] = {"kind": kind, **located.facts}
     if located.pattern is not None:
         source |= {"pattern": located.pattern, "files": len(found)}
-    with files.submitted(found[0], source, allowed) as opened:
-        described = kinds.described(kind, opened)
-        chosen = columns.choose(described.schema, asked.columns, opened.name)
-        first = opened.stamped
+    first, described, name = _looked_into(kind, found, source, allowed)
+    chosen = columns.choose(described.schema, asked.columns, name)
     source |= described.facts | first
     source |= {"columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
     rest = (_stamped(file, source, allowed) for file in found[1:])
     rows = located.rows(partial(_count, source, allowed))
     return Found(source, chain([first], rest), rows)
+
+
+def _looked_into(
+    kind: str, found: Sequence[File], source: dict[str, Any], allowed: Allowed
+) -> tuple[File, Described, str]:
+    """The first file with its stamp; and what is in the first that has a column, with its name:
+    an empty one tells nothing of the others."""
+    stamped: list[File] = []
+    for file in found:
+        with files.submitted(file, source, allowed) as opened:
+            described = kinds.described(kind, opened)
+            stamped.append(opened.stamped)
+        if described.schema.types or described.schema.unreadable:
+            break
+    return stamped[0], described, opened.name
 
 
 def _count(source: dict[str, Any], allowed: Allowed, several: Sequence[File]) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.columns import Schema
 from jobs.documents import Record
-from jobs.sources.arrow_files import ArrowFile
+from jobs.sources.arrow_files import ArrowFile, check_columns
 from jobs.sources.cuts import Cuts
 from jobs.sources.opened import Described, Opened, Unreadable, changed
 from jobs.sources.parquet import records_of
@@ -44,9 +44,7 @@ def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     """Cut the file by the lengths of its batches; a shard may span several."""
     documents = size = before = 0
     position: dict[str, Any] = {}
-    text = opened.source["columns"]["text"]
-    if text not in _cursor(opened).schema.names:
-        raise Unreadable(f"it has no column {text!r}, as the first file has")
+    check_columns(_cursor(opened).schema, opened)
     for place, batch in _cursor(opened).since(None):
         rows = batch.num_rows
         row = cuts.skip(rows) if not documents else 0
@@ -98,6 +96,8 @@ class _Cursor:
     def __init__(self, opened: Opened) -> None:
         opened.file.seek(0)
         of_files = opened.file.read(len(_MAGIC)) == _MAGIC
+        if of_files and opened.compressed:
+            raise Unreadable("Arrow's file format is not read compressed; decompress the file")
         self._file = ArrowFile(opened.file)
         with self._file.decoded(_WHAT):
             source = _source(opened, self._file)

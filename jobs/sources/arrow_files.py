@@ -4,9 +4,22 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from jobs.sources.opened import Unreadable
+from jobs.sources.opened import Opened, Unreadable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def check_columns(schema: "pa.Schema", opened: Opened) -> None:
+    """Raises Unreadable where the text of its source is not there, or a column of it twice."""
+    wanted = opened.source["columns"]
+    if wanted["text"] not in schema.names:
+        raise Unreadable(f"it has no column {wanted['text']!r}, as the first file has")
+    for name in wanted.values():
+        if schema.names.count(name) > 1:
+            raise Unreadable(f"it has several columns {name!r}; rename all but one")
 
 
 class ArrowFile(io.RawIOBase):

@@ -19,14 +19,13 @@ from jobs.documents import Record
 from jobs.sources import csv_records
 from jobs.sources.csv_records import Raw, TooLong, is_blank
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import Described, Opened, Unreadable, changed
+from jobs.sources.opened import IS_UTF_16, UTF_16, Described, Opened, Unreadable, changed
 
 KIND = "csv"
 ENDINGS = (".csv", ".tsv", ".tab")
 
 _TABBED = (".tsv", ".tab")
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 _HEAD = 1 << 20
 """Bytes at most from which the separator is told."""
@@ -50,7 +49,11 @@ def describe(opened: Opened) -> Described:
     opened.file.seek(header.end)
     raws = _records(opened.file, header)
     read = (csv_records.record(raw, header.names, header.delimiter) for raw in raws)
-    good = [record.value for record in columns.sample(read) if record.error is None]
+    first = columns.sample(read)
+    good = [record.value for record in first if record.error is None]
+    if first and not good:
+        _, why = first[0].error or ("", "")
+        raise Unreadable(f"none of its first records can be read: {first[0].where}: {why}")
     types = {name: _type([each[name] for each in good]) for name in header.names}
     return Described(Schema(types))
 
@@ -106,8 +109,8 @@ def _header(opened: Opened, delimiter: str | None = None) -> _Header:
     """Raises Unreadable."""
     opened.file.seek(0)
     head = opened.file.read(_HEAD)
-    if head.startswith(_UTF_16):
-        raise Unreadable("it is UTF-16; convert it, as in: iconv -f UTF-16 -t UTF-8")
+    if head.startswith(UTF_16):
+        raise Unreadable(IS_UTF_16)
     start = len(_BOM) if head.startswith(_BOM) else 0
     delimiter = delimiter or _delimiter(opened.name, head[start:])
     end, line = start, 1

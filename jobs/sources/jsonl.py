@@ -10,13 +10,16 @@ from typing import Any, BinaryIO
 from jobs import columns
 from jobs.documents import Record, record_of_line
 from jobs.sources.cuts import Cuts
-from jobs.sources.opened import Described, Opened, changed
+from jobs.sources.opened import IS_UTF_16, UTF_16, Described, Opened, Unreadable, changed
 
 KIND = "jsonl"
 ENDINGS = (".jsonl", ".ndjson", ".json")
 
 
 def describe(opened: Opened) -> Described:
+    opened.file.seek(0)
+    if opened.file.read(2) in UTF_16:
+        raise Unreadable(IS_UTF_16)
     opened.file.seek(0)
     filled = (line for line in opened.file if not line.isspace())
     records = (record_of_line(line) for line in filled)

@@ -16,6 +16,11 @@ class Unreadable(ValueError):
     """
 
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""What such files begin with."""
+IS_UTF_16 = "it is UTF-16; convert it, as in: iconv -f UTF-16 -t UTF-8"
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """What a kind found in a file."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.columns import Schema
 from jobs.documents import Record
-from jobs.sources.arrow_files import ArrowFile
+from jobs.sources.arrow_files import ArrowFile, check_columns
 from jobs.sources.cuts import Cuts
 from jobs.sources.opened import Described, Opened, Unreadable, changed
 
@@ -44,9 +44,7 @@ def schema(opened: Opened) -> "pa.Schema":
 
 def plan(opened: Opened, cuts: Cuts) -> Iterator[tuple[int, dict[str, Any]]]:
     cursor = _cursor(opened)
-    text = opened.source["columns"]["text"]
-    if text not in cursor.schema.names:
-        raise Unreadable(f"it has no column {text!r}, as the first file has")
+    check_columns(cursor.schema, opened)
     start = cuts.skip(cursor.rows)
     while start < cursor.rows and (size := cuts.size()):
         documents = min(size, cursor.rows - start)
@@ -92,6 +90,8 @@ class _Cursor:
     def __init__(self, opened: Opened) -> None:
         import pyarrow.parquet as pq
 
+        if opened.compressed:
+            raise Unreadable("Parquet is compressed within, and not read so; decompress the file")
         self._source = ArrowFile(opened.file)
         with self._source.decoded(_WHAT):
             self._file = pq.ParquetFile(self._source, pre_buffer=False, buffer_size=_BUFFER)

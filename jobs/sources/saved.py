@@ -35,7 +35,9 @@ def find(folder: Path, split: str | None, allowed: Allowed) -> Sequence[Path]:
 
 
 def _split(folder: Path, split: str | None, found: Any) -> str:
-    splits = found.get("splits", []) if isinstance(found, dict) else []
+    splits = found.get("splits") if isinstance(found, dict) else None
+    if not isinstance(splits, list) or not all(isinstance(each, str) for each in splits):
+        raise UsageError(f"{folder / _SPLITS}: not what save_to_disk writes")
     if split is None or split not in splits:
         what = "choose a split" if split is None else f"it has no split {split!r}; choose one"
         raise UsageError(f"{folder}: {what} with --split; there are: {', '.join(splits)}")

@@ -1,6 +1,6 @@
 """Text files, a document each: a folder of them, or a pattern of names.
 
-The text is the file; its id is its name below the folder, without its ending. A shard's position
+The text is the file; its id is its name below the folder, without its endings. A shard's position
 is the list of its files with their stamps, column by column (`path` or `url`, `size`, ...), the
 names without the folders that they share: nothing but its own files is opened for a shard, and
 one that changed is known.
@@ -16,6 +16,7 @@ from typing import Any
 
 from jobs.columns import Schema
 from jobs.documents import Record
+from jobs.sources import compressed
 from jobs.sources.cuts import Cuts
 from jobs.sources.located import File
 from jobs.sources.opened import Described, Opened
@@ -73,11 +74,18 @@ def _record(opened: Opened, name: str) -> Record:
     pattern = opened.source.get("pattern")
     name = _path(name)
     below = name.removeprefix(_base(name, pattern and _path(pattern)))
+    opened.file.seek(0)  # a compressed one may have been kept open, read to its end
     try:
         text = opened.file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return Record(below, error=("invalid_utf8", f"not UTF-8 ({error.reason})"))
-    return Record(below, {"id": str(PurePosixPath(below).with_suffix("")), "text": text})
+    return Record(below, {"id": _id(below), "text": text})
+
+
+def _id(below: str) -> str:
+    path = PurePosixPath(below)
+    path = path.with_suffix("") if compressed.codec(path.name) else path
+    return str(path.with_suffix(""))
 
 
 def _base(name: str, pattern: str | None) -> str:

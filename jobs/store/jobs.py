@@ -172,16 +172,16 @@ def latest(tx: Transaction, limit: int, labels: Mapping[str, str] | None = None)
     return [_record(row) for row in tx.execute(newest).mappings()]
 
 
-# --- rows
-
-
-@cache
 def patterns(tx: Transaction) -> set[str]:
     """The folders and patterns that jobs have their files from."""
     pattern = jobs.c.source["pattern"].as_string()
     return set(tx.execute(select(pattern).where(pattern.is_not(None)).distinct()).scalars())
 
 
+# --- rows
+
+
+@cache
 def _records() -> Select[Any]:
     """Jobs that are over are read from their own columns, the others summed over shards."""
     over = jobs.c.status.in_([*JOB_OVER])

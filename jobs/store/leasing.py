@@ -139,13 +139,15 @@ def _together(
     or as early. One that is to be done by itself goes with none.
     """
     found: list[SqlRow[Any]] = []
-    kind = (like[0].effective.model_dump(mode="json"), like[0].priority) if like else None
+    kind = (like[0].effective, like[0].priority) if like else None
     own = _documents(like)
     for row in rows:
-        kind = kind or (row.parameters, row.priority)
+        # Not as they are stored: a job from before an upgrade lacks what is new.
+        its = (Effective(**row.parameters), row.priority)
+        kind = kind or its
         own += row.stop - row.start
         one_more = bool(like or found)
-        if (row.parameters, row.priority) != kind or (one_more and own > documents):
+        if its != kind or (one_more and own > documents):
             break
         if row.alone and (one_more or beside):
             break

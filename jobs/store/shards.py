@@ -116,10 +116,11 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
 
 def _suspects(portion: Portion) -> ColumnElement[Any]:
     """Without documents that are over; those that a part was done of did not kill this time."""
-    over = [str(row.index) for row in portion.rows]
-    moved = {str(part.index): 0 for part in portion.parts if part.index in portion.shard.suspects}
-    left = shards.c.suspects + cast(moved, JSONB) if moved else shards.c.suspects
-    return left.op("-")(cast(over, ARRAY(Text)))
+    over = {row.index for row in portion.rows}
+    moved = {part.index for part in portion.parts} & portion.shard.suspects.keys() - over
+    gone = cast([str(index) for index in over], ARRAY(Text))
+    left = shards.c.suspects.op("-", return_type=JSONB)(gone)
+    return left + cast({str(index): 0 for index in moved}, JSONB) if moved else left
 
 
 def _without(over: Sequence[int]) -> ColumnElement[Any]:

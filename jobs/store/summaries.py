@@ -1,7 +1,7 @@
 """Summaries: one row for each document that is over, stored once and never changed."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -36,13 +36,19 @@ _INSERT = (
 
 
 def _first_of_each() -> Select[Any]:
-    """Made once: to put it together takes longer than to look up a window of documents."""
-    kind = summaries.c.digest.type
+    """Made once: to put it together takes longer than to look up a window of documents.
+
+    In the order of digests, between each and itself: with `=` PostgreSQL reads the whole table for
+    each one that is not there, where it believes that a few texts are repeated all over it.
+    """
+    own = summaries.c.digest
+    kind = own.type
     each = func.unnest(bindparam("digests", type_=ARRAY(kind)))
     wanted = each.table_valued(Column("digest", kind)).render_derived(name="wanted")
     first = (
         select(*(summaries.c[name] for name in _FIELDS))
-        .where(summaries.c.digest == wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .where(own >= wanted.c.digest, own <= wanted.c.digest, SUMMARY_HAS_DIGEST)
+        .order_by(own)
         .limit(1)
         .lateral("first")
     )
@@ -170,15 +176,19 @@ def _insert_one(tx: Transaction, job_id: str, row: Row) -> Iterator[Row]:
         with tx.begin_nested():
             yield from _insert(tx, job_id, [row])
     except DataError as error:
-        refused = replace(
-            row,
+        why = f"document {row.index}: SQL refuses it: {type(error.orig).__name__}"
+        # Nothing else of it: it is neither reused nor done in parts, and no tokens are counted.
+        refused = Row(
+            index=row.index,
             id=None,
-            reference=None,
-            digest=None,
             summary=None,
+            input_tokens=0,
+            output_tokens=0,
+            truncated=False,
             finish_reason=None,
             error_code="unstorable",
-            error_message=f"document {row.index}: SQL refuses it: {type(error.orig).__name__}",
+            error_message=why,
+            reference=None,
         )
         yield from _insert(tx, job_id, [refused])
 

@@ -55,7 +55,7 @@ def _forecast(job: JobStatusView) -> str:
 def _show_sample(sample: dict[str, Any], long_documents: str) -> None:
     seen = sample["documents"]
     fate = {
-        "truncate": "be cut",
+        "truncate": "be cut (or done in parts: --long-documents map-reduce)",
         "map-reduce": f"be summarized in about {counted(sample['parts'], 'part')}",
         "fail": "fail",
     }[long_documents]

@@ -66,6 +66,11 @@ def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given:
     asked = _asked(given)
     if given["lines"] and source != "-":
         raise UsageError(f"--lines reads standard input: gistmill submit - --lines < {source}")
+    of_files = [name for name in ("format", "split", "config", "revision") if given[name]]
+    if source == "-" and of_files:
+        raise UsageError(
+            f"--{of_files[0]} is not for standard input, which is JSON lines or --lines"
+        )
     with output.client() as client:
         if source == "-":
             found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])

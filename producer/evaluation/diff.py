@@ -110,8 +110,11 @@ def diff(
     """Of the `rows` of two jobs that are of the same document. `progress` is told how many are
     done, whenever some are.
 
-    Raises UsageError where there is no document of which both have a summary.
+    Raises UsageError where one has no summary, or there is no document of which both have one.
     """
+    for job in (a, b):
+        if not job.counts.completed:
+            raise UsageError(f"{job.id} is {job.status}: it has no summary to compare")
     looked = _Looked(samples, rows)
     matched = len(matching.partners)
     with closing(pool.measured("comparison", looked.summaries(), _texts, matched)) as measured:

@@ -1,5 +1,6 @@
 """What a verb does to a job's rows, where a random walk would seldom come by."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,6 +81,31 @@ def test_who_is_cancelled_while_it_is_judged_stays_so(database: Database, job_id
         assert not control.resume(tx, job_id)
         states = set(tx.execute(select(shard_table.c.state)).scalars())
     assert states == {"cancelled"}
+
+
+def test_a_copy_that_sql_refuses_failed_and_is_not_reused(database: Database, job_id: str) -> None:
+    """Nor do its tokens, which were not counted, come off the job's at a retry."""
+    with database.transaction() as tx:
+        before = jobs.get(tx, job_id)
+        shard = leases.lease_next(tx, KEY, "worker", 60)
+        assert shard is not None
+        refused = replace(_row(4), id="\x00", reused=True, depth=1, spans=[(0, 1)])
+        assert leases.stored(tx, shard, [refused], done=False)
+        found = jobs.get(tx, job_id)
+        assert (found.failed, found.completed, found.reused) == (3, 2, 0)
+        leasing.hand_back(tx, [shard])
+        endings.fail(tx, job_id, "some_error", "why")
+        queueing.cancel_unstarted_of_ending(tx)
+        endings.close_finished(tx)
+        assert control.retry(tx, job_id, "unstorable") == Retried(failed=1, unfinished=5)
+        assert jobs.get(tx, job_id).input_tokens == before.input_tokens
+
+
+def test_the_sources_that_are_needed_are_those_of_now(database: Database, job_id: str) -> None:
+    with database.transaction() as tx:
+        assert jobs.patterns(tx) == set()
+        tx.execute(update(table).values(source={"pattern": "*.parquet"}))
+        assert jobs.patterns(tx) == {"*.parquet"}
 
 
 def _row(index: int, code: str | None = None) -> Row:

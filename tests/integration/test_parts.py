@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from jobs.database import Database
 from jobs.documents import Columns
-from jobs.job import Part, Row
+from jobs.job import Part, Portion, Row
 from jobs.parameters import Effective, LongDocuments
-from jobs.store import control, parts, summaries, validations
+from jobs.store import control, parts, shards, summaries, validations
 from jobs.store.parts import kept
 from producer.submit import Request, from_python, submit_documents
 from tests.children import Died, NextChild, Recording, count_deaths, record
@@ -240,9 +240,6 @@ def test_nothing_is_kept_by_whom_the_lease_was_lost(database: Database) -> None:
     made = [Part(0, 0, 0, 0, 23, "Text 1 b c.", 8, 4, truncated=False)]
     with database.transaction() as tx:
         tx.exec_driver_sql("UPDATE shards SET attempt = attempt + 1")
-    from jobs.job import Portion
-    from jobs.store import shards
-
     with database.transaction() as tx:
         assert shards.store(tx, [Portion(mine, [], parts=made)], LEASE) == set()
     assert left(database, job_id) == []
@@ -272,3 +269,16 @@ def test_parts_go_with_their_document_and_with_their_job(database: Database) -> 
     with database.transaction() as tx:
         tx.exec_driver_sql("DELETE FROM jobs")
     assert left(database, job_id) == []
+
+
+def test_suspects_get_on_and_end_in_one_portion(database: Database) -> None:
+    """Of three, one is over with its last part, one with no part, and one got on."""
+    started(database, long(0), long(1), long(2))
+    with database.transaction() as tx:
+        tx.exec_driver_sql("""UPDATE shards SET suspects = '{"0": 1, "1": 2, "2": 2}'""")
+    mine = lease(database)
+    made = [Part(index, 0, 0, 0, 23, "", 8, 1, truncated=False) for index in (0, 2)]
+    rows = [Row(index, None, "", 5, 2, False, "stop", None, None, None) for index in (0, 1)]
+    with database.transaction() as tx:
+        assert shards.store(tx, [Portion(mine, rows, parts=made)], LEASE) == {mine.id}
+        assert tx.exec_driver_sql("SELECT suspects FROM shards").scalar_one() == {"2": 0}

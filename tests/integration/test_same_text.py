@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.broker import Broker
-from jobs.database import Database
+from jobs.database import Database, Transaction
 from jobs.documents import Columns
 from jobs.job import ModelKey
 from jobs.parameters import Effective
@@ -341,3 +341,25 @@ def test_one_look_up_however_often_a_text_is_stored(database: Database, work: Wo
         found = summaries.same(tx, {digest})
         assert summaries.same(tx, set()) == {}
     assert list(found) == [digest]
+
+
+def test_a_text_that_is_not_there_is_looked_up_in_the_index(database: Database) -> None:
+    """Not in the whole table, though PostgreSQL knows that one text is repeated all over it."""
+    job_id = started(database, 1)
+    with database.transaction() as tx:
+        tx.exec_driver_sql(
+            "INSERT INTO summaries "
+            "(job_id, index, summary, input_tokens, output_tokens, truncated, digest) "
+            f"SELECT '{job_id}', i, 'Text 1.', 4, 2, false, md5('1')::uuid "
+            "FROM generate_series(1, 5000) AS i"
+        )
+        tx.exec_driver_sql("ANALYZE summaries")
+        before = _read_one_by_one(tx)
+        assert summaries.same(tx, {f"{number:032x}" for number in range(20)}) == {}
+        assert _read_one_by_one(tx) == before
+
+
+def _read_one_by_one(tx: Transaction) -> int:
+    """Rows of summaries that this transaction has read without an index."""
+    counted = "SELECT pg_stat_get_xact_tuples_returned('summaries'::regclass)"
+    return int(tx.exec_driver_sql(counted).scalar_one())

@@ -46,6 +46,19 @@ def test_small_shards_fill_batches_together(database: Database, next_child: Next
     assert [record(database, job_id).completed for job_id in jobs] == [1] * 12 + [4]
 
 
+def test_jobs_from_before_a_parameter_was_new_fill_batches_too(
+    database: Database, next_child: NextChild
+) -> None:
+    engine = Recording()
+    for number in range(3):
+        started(database, number)
+    with database.transaction() as tx:
+        tx.exec_driver_sql("UPDATE jobs SET parameters = parameters - 'long_documents'")
+    started(database, 3)
+    next_child(engine)()
+    assert engine.batches == [[0, 1, 2, 3]]
+
+
 def test_the_oldest_document_does_not_wait_for_all_longer_ones(
     database: Database, next_child: NextChild
 ) -> None:

@@ -268,6 +268,18 @@ def test_a_text_file_that_changes_ends_the_job(tmp_path: Path) -> None:
     assert "0/003.txt" in str(raised.value)
 
 
+def test_compressed_text_files_are_read_from_their_beginning_again(tmp_path: Path) -> None:
+    """A worker keeps compressed files open, for others to go on where it ended."""
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"One. Two."))
+    found = describe(str(tmp_path), asked_of_sources.Asked(), reading.ANYWHERE)
+    (shard,) = reading.planned(found, 100)
+    with closing(reading.worker()) as opened:
+        opened.check(found.source)
+        for _ in range(2):
+            (document,) = opened.read(reading.extent(found.source, shard))
+            assert (document.id, document.text) == ("a", "One. Two.")
+
+
 def test_saved_datasets(tmp_path: Path) -> None:
     """`save_to_disk` in several files, and of several splits."""
     whole = datasets.Dataset.from_list(ROWS)

@@ -10,6 +10,7 @@ Pure, but for the look whether such a file is here. What ends like a file of dat
 than one slash, or begins with . or ~ or / is a path, whether it is there or not.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,4 +91,4 @@ def _is_here(location: str, allowed: Allowed) -> bool:
         allowed.check_path(path)  # nobody learns what lies where they may not read
     except NotAllowed:
         return False
-    return path.exists()
+    return os.path.exists(path)  # noqa: PTH110 - pathlib's raises where a name is too long

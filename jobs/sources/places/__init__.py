@@ -50,6 +50,8 @@ _PLACES: tuple[Place, ...] = (local, urls, hub)
 def of_location(location: str, asked: Asked, allowed: Allowed) -> Place:
     """`allowed` says whether to look if there is a path of that name. Raises UsageError for what
     is asked of a dataset of the hub, and is none."""
+    if not location:
+        raise UsageError("source: it is empty; name a file, or write . for this folder")
     if named(location, allowed) is not None:
         return hub
     if asked.config or asked.revision:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from jobs.allowed_sources import Allowed
 from jobs.documents import storable
@@ -38,10 +38,13 @@ _LEFT_OUT = (".", "_")
 
 
 def find(location: str, asked: Asked, allowed: Allowed) -> Located:
-    if is_here(location):
-        location = unquote(urlsplit(location).path)
-    path = Path(location).expanduser().absolute()
+    path = Path(_of_url(location) if is_here(location) else location).expanduser().absolute()
     _check_name(path)
+    with submitting({KEY: str(path)}):
+        return _found(path, asked, allowed)
+
+
+def _found(path: Path, asked: Asked, allowed: Allowed) -> Located:
     if glob.has_magic(str(path)) and not _is_there(path, allowed):
         return Located(_matching(path, allowed), pattern=str(path))
     allowed.check_path(path)  # before any look at it: nobody learns whether it is there
@@ -59,6 +62,14 @@ def find(location: str, asked: Asked, allowed: Allowed) -> Located:
 def is_here(location: str) -> bool:
     """Whether it is a URL of a file here."""
     return location.lower().startswith("file://")
+
+
+def _of_url(location: str) -> str:
+    """The path of such a URL: all of it, as a ? is of a pattern, and no query."""
+    host, _, path = location[len("file://") :].partition("/")
+    if host.lower() not in ("", "localhost") or not path:
+        raise UsageError(f"{location}: write file:///PATH, with three slashes, or the path alone")
+    return unquote(f"/{path}")
 
 
 def name(file: Mapping[str, Any]) -> str:
@@ -138,7 +149,7 @@ def _matching(path: Path, allowed: Allowed) -> list[File]:
 def _within(folder: Path) -> list[File]:
     """All files below it that are of its data."""
     found: list[str] = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [each for each in folders if not each.startswith(_LEFT_OUT)]
         found += [f"{parent}/{each}" for each in names if not each.startswith(_LEFT_OUT)]
     return _files(sorted(found)) or _nothing(f"{folder}: no file is in it")
@@ -148,6 +159,13 @@ def _files(names: Sequence[str]) -> list[File]:
     for name in names:
         _check_name(Path(name))
     return [{KEY: name} for name in names]
+
+
+def _raise(error: OSError) -> NoReturn:
+    """A folder that can not be read has files that would be missing from the job."""
+    raise NotFound(
+        f"{error.filename}: {error.strerror}; make it readable, or name others"
+    ) from None
 
 
 def _nothing(message: str) -> NoReturn:

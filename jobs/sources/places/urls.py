@@ -36,8 +36,12 @@ _TIMES = ("LastModified", "Last-Modified", "last_modified", "mtime", "modified",
 _LEFT_OUT = re.compile(r"/[._]")
 
 
-def find(location: str, asked: Asked, allowed: Allowed) -> Located:  # noqa: ARG001 - of other places
+def find(location: str, asked: Asked, allowed: Allowed) -> Located:
     _check_form(location)
+    if asked.split is not None:
+        raise UsageError(
+            f"{name({KEY: location})}: --split is for datasets; this is a URL of files"
+        )
     allowed.check_url(location)
     with submitting({KEY: location}), drivers.trouble():
         files = drivers.filesystem(location, allowed)
@@ -96,7 +100,10 @@ def working(file: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _check_form(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f"{without_secrets(url)}: no URL ({error})") from None
     if "::" in url:
         raise UsageError(f"{without_secrets(url)}: name one URL, none within another")
     if "@" in parts.netloc:
