@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import hub
-from tests.front_door import say
+from tests.front_door import Door, door, say
 from tests.hub import History
 from tests.published import card, parquet
 
@@ -94,6 +94,12 @@ def environment(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {**hub.environment(url, home), "GISTMILL_HOME": str(home)}
 
 
+@pytest.fixture(scope="module")
+def opened(environment: dict[str, str]) -> Iterator[Door]:
+    with door(environment) as found:
+        yield found
+
+
 FOUND = {
     "": "org/news org/small closed/news org/lines org/script org/scripted evil/data",
     "news --limit 1": "org/news",
@@ -121,9 +127,9 @@ def test_what_a_search_finds(environment: dict[str, str]) -> None:
     assert "size 'many': write rows, as 50K" in wrong.stderr
 
 
-def test_what_is_in_a_dataset(environment: dict[str, str]) -> None:
+def test_what_is_in_a_dataset(opened: Door) -> None:
     names = ["news", "small", "lines", "script", "scripted"]
-    ended = say([["datasets", "show", f"org/{name}"] for name in names], environment)
+    ended = opened.all([["datasets", "show", f"org/{name}"] for name in names])
     assert {each.code for each in ended} == {0}
     news, small, lines, script, scripted = ended
     rows = [line.split() for line in news.stdout.splitlines()]
@@ -142,11 +148,10 @@ def test_what_is_in_a_dataset(environment: dict[str, str]) -> None:
     assert "default  train     4" in scripted.stdout, "as the hub converted it"
 
 
-def test_as_json(environment: dict[str, str]) -> None:
+def test_as_json(opened: Door) -> None:
     words = ["datasets", "show", "org/news", "--json"]
-    asked, closed = say(
-        [[*words, "--config", "1.0.0"], ["datasets", "show", "closed/news", "--json"]],
-        environment,
+    asked, closed = opened.all(
+        [[*words, "--config", "1.0.0"], ["datasets", "show", "closed/news", "--json"]]
     )
     found = json.loads(asked.stdout)
     assert found["dataset"]["downloads"] == 99_999
@@ -162,24 +167,23 @@ def test_as_json(environment: dict[str, str]) -> None:
     assert "accept its terms on the hub and set HF_TOKEN" in gated["reason"]
 
 
-def test_cards_that_mean_harm_or_nothing(environment: dict[str, str]) -> None:
-    [ended] = say([["datasets", "show", "evil/data"]], environment)
+def test_cards_that_mean_harm_or_nothing(opened: Door) -> None:
+    [ended] = opened.all([["datasets", "show", "evil/data"]])
     assert "licence    [bold]x\ufffd[31m" in ended.stdout
     assert ended.stderr.startswith("evil/data: its card can not be used (Expected configs")
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_what_is_wrong_is_said_in_a_line(environment: dict[str, str]) -> None:
+def test_what_is_wrong_is_said_in_a_line(opened: Door, environment: dict[str, str]) -> None:
     words = ["datasets", "show"]
-    ended = say(
+    ended = opened.all(
         [
             [*words, "no/such"],
             [*words, "org/news", "--config", "3.0"],
             [*words, "org/news@v9"],
             [*words, "org/news", "--revision", "v9"],
             [*words, "org/small", "--config", "3.0"],
-        ],
-        environment,
+        ]
     )
     assert [each.code for each in ended] == [5, 2, 5, 5, 2]
     says = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests import hub
-from tests.front_door import Ended, say
+from tests.front_door import Door, Ended, door, say
 from tests.published import BART, card, model
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
@@ -68,6 +68,12 @@ def environment(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {**hub.environment(url, home), "GISTMILL_HOME": str(home)}
 
 
+@pytest.fixture(scope="module")
+def opened(environment: dict[str, str]) -> Iterator[Door]:
+    with door(environment) as found:
+        yield found
+
+
 FOUND = {
     "": "big/bart big/led-large fine/bart-german fine/bart-tuned chat/llama base/llama "
     "old/pickled-bart odd/vision odd/own-code evil/bart small/bart-gguf merged/barts",
@@ -96,9 +102,9 @@ def test_what_a_search_finds(environment: dict[str, str]) -> None:
     assert ended[-1].stdout == ""
 
 
-def test_tables_fit_and_nothing_in_them_is_obeyed(environment: dict[str, str]) -> None:
+def test_tables_fit_and_nothing_in_them_is_obeyed(opened: Door) -> None:
     words = [["models", "search"], ["models", "search", "evil", "--json"]]
-    shown, as_json = say(words, environment)
+    shown, as_json = opened.all(words)
     lines = shown.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["MODEL", "SIZE", "LICENCE", "DOWNLOADS", "LIKES", "ENGINE"]
@@ -111,8 +117,8 @@ def test_tables_fit_and_nothing_in_them_is_obeyed(environment: dict[str, str]) -
     assert not any(mark in shown.stdout + as_json.stdout for mark in "\x1b\x9b\u202e")
 
 
-def test_which_engine_it_seems(environment: dict[str, str]) -> None:
-    [ended] = say([["models", "search", "--json"]], environment)
+def test_which_engine_it_seems(opened: Door) -> None:
+    [ended] = opened.all([["models", "search", "--json"]])
     found = {each["id"]: (each["engine"], each["reason"]) for each in json.loads(ended.stdout)}
     assert found["big/bart"] == found["chat/llama"] == ("native", None)
     assert found["big/led-large"] == ("transformers", None)
@@ -123,17 +129,16 @@ def test_which_engine_it_seems(environment: dict[str, str]) -> None:
     assert found["odd/own-code"] == (None, "own code")
 
 
-def test_the_family_of_a_model(environment: dict[str, str]) -> None:
+def test_the_family_of_a_model(opened: Door) -> None:
     words = ["models", "related"]
-    made, base, quiet, bases, alone = say(
+    made, base, quiet, bases, alone = opened.all(
         [
             [*words, "big/bart"],
             [*words, "fine/bart-tuned"],
             [*words, "big/bart", "-q", "--limit", "1"],
             [*words, "merged/barts", "--json"],
             [*words, "chat/llama"],
-        ],
-        environment,
+        ]
     )
     headings = [line for line in made.stdout.splitlines() if line.endswith(":")]
     assert headings == ["fine-tunes:", "quantizations:", "merges:"]
@@ -155,16 +160,15 @@ def one_line(ended: Ended, code: int, says: str) -> None:
     assert (ended.code, ended.stdout) == (code, "")
 
 
-def test_what_is_wrong_is_said_in_a_line(environment: dict[str, str]) -> None:
-    ended = say(
+def test_what_is_wrong_is_said_in_a_line(opened: Door) -> None:
+    ended = opened.all(
         [
             ["models", "search", "--max-parameters", "many"],
             ["models", "search", "--sort", "size"],
             ["models", "related", "no/such"],
             ["models", "related", "not a name"],
             ["models", "serach"],
-        ],
-        environment,
+        ]
     )
     one_line(ended[0], 2, "'many' is not a number such as 500K")
     one_line(ended[1], 2, "'downloads', 'likes'")

@@ -1,11 +1,9 @@
 """A join pushed to a hub on loopback by the real client, and read from there by the real datasets.
 
-Clients are processes of their own: huggingface_hub reads its environment when it is imported.
+The client is a process of its own: huggingface_hub reads its environment when it is imported.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,11 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from jobs.services import Endpoints
 from tests import hub, hub_data
-from tests.mill import GISTMILL, Mill, wait, write_jsonl
+from tests.conftest import mill_of_its_own
+from tests.front_door import Door, door
+from tests.mill import Mill, wait, write_jsonl
 
 ROWS: list[dict[str, Any]] = [
     {"doc": "One. Two. Three.", "summary": "One two three.", "year": 2000},
@@ -28,6 +29,7 @@ SUMMARIES = ["One.", "Uno.", None]
 # Each request is a line of JSON: a repository, and what `push_to_hub` is given.
 PUSHES = """
 import json, os, sys
+from unittest.mock import patch
 from jobs.errors import GistmillError
 from producer import push
 from producer.client import Client
@@ -35,14 +37,17 @@ from producer.client import Client
 with Client() as client:
     for line in sys.argv[2:]:
         asked = json.loads(line)
-        os.environ["HF_TOKEN"] = asked.pop("token", os.environ["HF_TOKEN"])
-        push._PART_BYTES = asked.pop("part", 10**6)
-        push.formats._ROW_GROUP = 1
-        try:
-            pushed = client.job(sys.argv[1]).push_to_hub(**asked)
-            print(json.dumps([pushed.commit, pushed.rows]))
-        except GistmillError as error:
-            print(json.dumps([type(error).__name__, str(error)]))
+        token = asked.pop("token", os.environ["HF_TOKEN"])
+        with (
+            patch.dict(os.environ, HF_TOKEN=token),
+            patch.object(push, "_PART_BYTES", asked.pop("part", 10**6)),
+            patch.object(push.formats, "_ROW_GROUP", 1),
+        ):
+            try:
+                pushed = client.job(sys.argv[1]).push_to_hub(**asked)
+                print(json.dumps([pushed.commit, pushed.rows]))
+            except GistmillError as error:
+                print(json.dumps([type(error).__name__, str(error)]))
 """
 LOADS = """
 import json, sys, datasets
@@ -57,21 +62,18 @@ class Hub:
     url: str
     uploads: hub.Uploads
     mill: Mill
-    home: Path
+    door: Door
 
-    def run(self, *words: str, token: str | None = hub.TOKEN, code: int = 0) -> tuple[str, str]:
-        """What a client process wrote to standard output and standard error."""
-        environment = {**self.mill.environment(), **hub.environment(self.url, self.home)}
-        environment |= {"HF_TOKEN": token} if token else {}
-        ended = subprocess.run(
-            words, env=environment, capture_output=True, text=True, timeout=100, check=False
-        )
-        assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
+    def say(self, *words: str, token: str | None = hub.TOKEN, code: int = 0) -> tuple[str, str]:
+        """What `gistmill WORDS` wrote to standard output and standard error."""
+        ended = self.door.say(*words, **({"HF_TOKEN": token} if token else {}))
+        assert ended.code == code, ended
         return ended.stdout, ended.stderr
 
     def python(self, program: str, *words: str) -> list[Any]:
-        said, _ = self.run(sys.executable, "-P", "-c", program, *words)
-        return [json.loads(line) for line in said.splitlines()]
+        ended = self.door.run(program, *words, HF_TOKEN=hub.TOKEN)
+        assert ended.code is None, ended
+        return [json.loads(line) for line in ended.stdout.splitlines()]
 
     def push(self, job_id: str, *asked: dict[str, Any]) -> list[Any]:
         return self.python(PUSHES, job_id, *map(json.dumps, asked))
@@ -92,25 +94,39 @@ class Hub:
         return history.main
 
 
-@pytest.fixture
-def here(running: Mill, tmp_path: Path) -> Iterator[Hub]:
-    uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
-    with hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url:
-        yield Hub(url, uploads, running, tmp_path / "hf")
+@pytest.fixture(scope="module")
+def here(
+    endpoints: Endpoints, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hub]:
+    """A hub, and a mill whose worker knows it."""
+    folder = tmp_path_factory.mktemp("mill")
+    uploads = hub.Uploads(folder / "pushed", hub.TOKEN)
+    with (
+        hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url,
+        mill_of_its_own(endpoints, migrated, folder) as configured,
+    ):
+        mill = Mill(configured, folder)
+        mill.dispatcher()
+        mill.worker(**hub.environment(url, folder / "of-worker"))
+        environment = {**mill.environment(), **hub.environment(url, folder / "hf")}
+        with door(environment) as opened:
+            yield Hub(url, uploads, mill, opened)
+        mill.stop()
+        print(mill.logs())
 
 
-@pytest.fixture
-def job_id(running: Mill, tmp_path: Path) -> str:
-    path = write_jsonl(tmp_path / "papers.jsonl", ROWS)
-    with running.client() as client:
+@pytest.fixture(scope="module")
+def job_id(here: Hub, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = write_jsonl(tmp_path_factory.mktemp("given") / "papers.jsonl", ROWS)
+    with here.mill.client() as client:
         job = client.submit(path, model="lead-1", text_column="doc", reference_column="summary")
         assert wait(job) == "completed"
         return job.id
 
 
 def test_pushed_and_read_again(here: Hub, job_id: str) -> None:
-    words = [*GISTMILL, "results", job_id, "--push-to-hub", "me/papers", "--private"]
-    said, hints = here.run(*words)
+    words = ["results", job_id, "--push-to-hub", "me/papers", "--private"]
+    said, hints = here.say(*words)
     assert said == f"{here.url}/datasets/me/papers\n"
     assert f"3 rows at commit {here.commit('me/papers')}" in hints
     assert hints.count("\n") == 2
@@ -126,7 +142,7 @@ def test_pushed_and_read_again(here: Hub, job_id: str) -> None:
     assert "ROUGE of 2 summaries" in card
     assert "| lead-3 (the first sentences) | " in card
     assert str(here.mill.settings.home) not in card
-    assert here.run(*words)[1].endswith(f"{here.commit('me/papers')}, as it was\n")
+    assert here.say(*words)[1].endswith(f"{here.commit('me/papers')}, as it was\n")
     assert not [*(here.mill.settings.home / "results").iterdir()]
 
 
@@ -134,15 +150,15 @@ def test_pushed_again(here: Hub, job_id: str) -> None:
     """In one commit each, and nothing of the one before is left."""
     first, same, second = here.push(
         job_id,
-        {"repository": "me/papers", "part": 5},
-        {"repository": "me/papers", "part": 5},
-        {"repository": "me/papers", "summary_column": "short"},
+        {"repository": "me/again", "part": 5},
+        {"repository": "me/again", "part": 5},
+        {"repository": "me/again", "summary_column": "short"},
     )
     assert first == same
-    assert second == [here.commit("me/papers"), 3]
+    assert second == [here.commit("me/again"), 3]
     assert second != first
-    assert here.files("me/papers") == [".gitattributes", "README.md", "data/train-00000.parquet"]
-    history = here.uploads.repositories["datasets/me/papers"]
+    assert here.files("me/again") == [".gitattributes", "README.md", "data/train-00000.parquet"]
+    history = here.uploads.repositories["datasets/me/again"]
     assert isinstance(history, hub.History)
     before = history.at(first[0])
     assert before
@@ -152,26 +168,19 @@ def test_pushed_again(here: Hub, job_id: str) -> None:
     assert found["short"].to_pylist() == SUMMARIES
 
 
-def test_a_dataset_of_the_hub(mill: Mill, tmp_path: Path) -> None:
+def test_a_dataset_of_the_hub(here: Hub, tmp_path: Path) -> None:
     """Its license and its commit are on the card, and its split is that of what is pushed."""
     source = tmp_path / "source"
     hub_data.parquet(source / "data/test-00000-of-00001.parquet", hub_data.rows(5))
     hub_data.card(source, "license: mit\nlanguage: [en]\n")
-    uploads = hub.Uploads(tmp_path / "pushed", hub.TOKEN)
-    uploads.repositories["datasets/o/papers"] = source
-    with hub.serve(uploads.repositories, said=uploads.said, uploads=uploads) as url:
-        there = Hub(url, uploads, mill, tmp_path / "hf")
-        mill.dispatcher()
-        mill.worker(**hub.environment(url, tmp_path / "of-worker"))
-        submit = [*GISTMILL, "submit", "o/papers", "--split", "test[:4]", "--model", "lead-1", "-q"]
-        job_id = there.run(*submit)[0].strip()
-        tried = there.run(*submit[:-1], "--dry-run")[0]
-        assert f"dataset o/papers at commit {hub.commit(source)}\n" in tried
-        with mill.client() as client:
-            assert wait(client.job(job_id)) == "completed"
-        there.run(*GISTMILL, "results", job_id, "--push-to-hub", "me/papers")
-        [found] = there.python(LOADS, "me/papers")
-    written = there.card("me/papers")
+    here.uploads.repositories["datasets/o/papers"] = source
+    submit = ["submit", "o/papers", "--split", "test[:4]", "--model", "lead-1", "-q", "--wait"]
+    job_id = here.say(*submit)[0].strip()
+    tried = here.say(*submit[:-2], "--dry-run")[0]
+    assert f"dataset o/papers at commit {hub.commit(source)}\n" in tried
+    here.say("results", job_id, "--push-to-hub", "me/of-papers")
+    [found] = here.python(LOADS, "me/of-papers")
+    written = here.card("me/of-papers")
     assert "license: mit\n" in written
     assert "source_datasets:\n- o/papers\n" in written
     assert f"split `test[:4]`, at commit `{hub.commit(source)}`" in written
@@ -191,7 +200,7 @@ def test_what_a_push_leaves_alone(here: Hub, job_id: str, tmp_path: Path) -> Non
         {"repository": "you/papers"},
         {"repository": "papers"},
         {"repository": "me/pa pers"},
-        {"repository": "me/papers", "summary_column": "year"},
+        {"repository": "me/mine", "summary_column": "year"},
     )
     kinds = [kind for kind, _ in refused]
     assert kinds == ["NotAllowed"] * 3 + ["UsageError"] * 3
@@ -210,12 +219,12 @@ def test_what_a_push_leaves_alone(here: Hub, job_id: str, tmp_path: Path) -> Non
         assert says in message
         assert "\n" not in message
     assert here.files("me/theirs") == ["README.md"]
-    assert list(here.uploads.repositories) == ["datasets/me/theirs"]
+    assert "datasets/you/papers" not in here.uploads.repositories
 
 
 def test_tokens(here: Hub, job_id: str) -> None:
-    words = [*GISTMILL, "results", job_id, "--push-to-hub", "me/papers"]
-    _, hints = here.run(*words, token=None, code=4)
+    words = ["results", job_id, "--push-to-hub", "me/papers"]
+    _, hints = here.say(*words, token=None, code=4)
     assert "set HF_TOKEN" in hints
     assert hints.count("\n") == 1
     papers = {"repository": "me/papers"}

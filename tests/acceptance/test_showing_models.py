@@ -9,7 +9,7 @@ import pytest
 
 from docs import reference
 from tests import hub
-from tests.front_door import Ended, say
+from tests.front_door import Door, Ended, door, say
 from tests.models import tiny_bart, tiny_llama
 from tests.published import BART, card, model, parquet
 
@@ -54,12 +54,18 @@ def environment(url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 @pytest.fixture(scope="module")
-def shown(environment: dict[str, str], folders: dict[str, Path]) -> dict[str, Ended]:
+def opened(environment: dict[str, str]) -> Iterator[Door]:
+    with door(environment) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shown(opened: Door, folders: dict[str, Path]) -> dict[str, Ended]:
     names = [NAME, f"{NAME}@main", "old/pickled", "base/llama", "closed/bart", "lead3", "no/no"]
     as_json = [str(folders[NAME]), "lead-3"]
     commands = [["models", "show", name] for name in names]
     commands += [["models", "show", name, "--json"] for name in as_json]
-    return dict(zip((*names, *as_json), say(commands, environment), strict=True))
+    return dict(zip((*names, *as_json), opened.all(commands), strict=True))
 
 
 def test_a_model_of_a_hub(shown: dict[str, Ended], folders: dict[str, Path]) -> None:
@@ -129,13 +135,13 @@ def test_without_torch_the_hub_still_tells(environment: dict[str, str]) -> None:
     assert "engines     lead" in local.stdout
 
 
-def test_every_example(environment: dict[str, str]) -> None:
+def test_every_example(opened: Door) -> None:
     lines = [
         line
         for name, command in reference.commands()
         if name.split()[0] in ("models", "datasets")
         for line in reference.examples(command)
     ]
-    ended = say([line.split()[1:] for line in lines], environment)
+    ended = opened.all([line.split()[1:] for line in lines])
     assert len(lines) >= 10
     assert [(line, each.stderr) for line, each in zip(lines, ended, strict=True) if each.code] == []

@@ -101,12 +101,13 @@ def test_twins(mill: Mill, hub_url: str, tmp_path: Path) -> None:
     models = ["lead-3", str(tiny_bart(tmp_path / "model"))]
     with mill.client() as client:
         given = forms(tmp_path)
+        of_hub = submitted_to(hub_url, mill, tmp_path, models)
         for model in models:
             found = {
                 name: client.submit(form, model=model, shard_size=4).id
                 for name, form in given.items()
             }
-            found |= submitted_to(hub_url, mill, tmp_path, model)
+            found |= of_hub[model]
             rows = {name: rows_of(client, job_id) for name, job_id in found.items()}
             wanted = rows["a.jsonl"]
             assert [row["id"] for row in wanted] == [row["id"] for row in ROWS]
@@ -120,8 +121,10 @@ def test_twins(mill: Mill, hub_url: str, tmp_path: Path) -> None:
                 assert those == wanted, name
 
 
-def submitted_to(url: str, mill: Mill, folder: Path, model: str) -> dict[str, str]:
-    """Datasets of the hub, in a process that knows it; job ids by location."""
+def submitted_to(
+    url: str, mill: Mill, folder: Path, models: list[str]
+) -> dict[str, dict[str, str]]:
+    """Datasets of the hub, in a process that knows it; job ids by model and location."""
     of_hub = {
         "o/parquet": {"split": "test"},
         "o/lines": {},
@@ -129,7 +132,9 @@ def submitted_to(url: str, mill: Mill, folder: Path, model: str) -> dict[str, st
         "hf://datasets/o/parquet/data/test-*.parquet": {},
     }
     asked = [
-        (name, {**options, "model": model, "shard_size": 4}) for name, options in of_hub.items()
+        (name, {**options, "model": model, "shard_size": 4})
+        for model in models
+        for name, options in of_hub.items()
     ]
     done = subprocess.run(
         [sys.executable, "-P", "-c", SUBMIT, json.dumps(asked)],
@@ -139,7 +144,8 @@ def submitted_to(url: str, mill: Mill, folder: Path, model: str) -> dict[str, st
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return dict(zip(of_hub, done.stdout.split(), strict=True))
+    ids = iter(done.stdout.split())
+    return {model: {name: next(ids) for name in of_hub} for model in models}
 
 
 def rows_of(client: Client, job_id: str) -> list[dict[str, Any]]:

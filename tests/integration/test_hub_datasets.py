@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,8 @@ import pytest
 
 from tests import hub
 from tests.hub import History, Request
-from tests.hub_client import Case, ask
+from tests.hub_client import Asker, Case, ask, asker
 from tests.hub_data import card, jsonl, parquet, rows, text
-
-TOKEN = {"HF_TOKEN": hub.TOKEN, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +47,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path | Histor
         "datasets/o/array": History(array, converted=of_array),
         "datasets/o/closed": plain,
         "datasets/o/private": plain,
+        "datasets/o/big": plain,
+        "datasets/o/big-lines": lines,
     }
 
 
@@ -71,12 +72,33 @@ def texts(begin: int, end: int) -> list[str]:
     return [row["document"] for row in rows(end - begin, begin)]
 
 
-def both(url: str, home: Path, *cases: Case, **environment: str) -> list[dict[str, Any]]:
-    """Submitted, and then read as a worker with a cache of its own does it."""
-    submitted = ask(url, home / "submits", *cases, **environment)
-    assert all("source" in each for each in submitted), submitted
-    read = ask(url, home / "works", *submitted, **environment)
-    return [{**one, **two} for one, two in zip(submitted, read, strict=True)]
+@dataclass(frozen=True)
+class Both:
+    """Who submits and who works, each with a cache of its own."""
+
+    submitter: Asker
+    worker: Asker
+
+    def ask(self, *cases: Case) -> list[dict[str, Any]]:
+        submitted = self.submitter.ask(*cases)
+        assert all("source" in each for each in submitted), submitted
+        read = self.worker.ask(*submitted)
+        return [{**one, **two} for one, two in zip(submitted, read, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
+@pytest.fixture(scope="module")
+def both(url: str, home: Path) -> Iterator[Both]:
+    a_token_counts = {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}
+    with (
+        asker(url, home / "submits", **a_token_counts) as submitter,
+        asker(url, home / "works", **a_token_counts) as worker,
+    ):
+        yield Both(submitter, worker)
 
 
 PLAIN: Case = {"location": "o/plain"}
@@ -109,9 +131,9 @@ CONVERTED: list[tuple[Case, int, int]] = [
 ]
 
 
-def test_what_is_read(url: str, folders: dict[str, Any], tmp_path: Path) -> None:
+def test_what_is_read(both: Both, folders: dict[str, Any]) -> None:
     wanted = READ + CONVERTED
-    found = both(url, tmp_path, *(case for case, _, _ in wanted))
+    found = both.ask(*(case for case, _, _ in wanted))
     for (case, begin, end), each in zip(wanted, found, strict=True):
         assert each["texts"] == texts(begin, end), case
     source = found[0]["source"]
@@ -132,12 +154,12 @@ def test_what_is_read(url: str, folders: dict[str, Any], tmp_path: Path) -> None
 
 
 def test_planning_reads_no_data_of_parquet(
-    url: str, answered: list[Request], folders: dict[str, Any], tmp_path: Path
+    both: Both, answered: list[Request], folders: dict[str, Any], tmp_path: Path
 ) -> None:
     large = parquet(tmp_path / "large/train-00000.parquet", rows(30_000), row_group_size=1000)
     folders["datasets/o/large"] = large.parent
     del answered[:]
-    [found] = ask(url, tmp_path, {"location": "o/large", "split": "train[-10%:]"})
+    [found] = both.submitter.ask({"location": "o/large", "split": "train[-10%:]"})
     assert found["shards"][-1][1] == 3000
     sent = sum(each.sent for each in answered if each.path.endswith(".parquet"))
     assert 0 < sent < large.stat().st_size / 4
@@ -166,22 +188,26 @@ ERRORS: list[tuple[Case, str, str]] = [
 ]
 
 
-def test_what_can_not_be_submitted(url: str, tmp_path: Path) -> None:
+def test_what_can_not_be_submitted(both: Both) -> None:
     for (case, kind, says), found in zip(
-        ERRORS, ask(url, tmp_path, *(case for case, _, _ in ERRORS)), strict=True
+        ERRORS, both.submitter.ask(*(case for case, _, _ in ERRORS)), strict=True
     ):
         assert "error" in found, (case, found)
         name, message = found["error"]
         assert (name, says in message, "\n" in message) == (kind, True, False), (case, found)
 
 
-def test_who_has_the_token(url: str, tmp_path: Path) -> None:
-    cases = [{"location": f"o/{name}", "split": "test"} for name in ("closed", "private")]
-    found = both(url, tmp_path, *cases, **TOKEN)
-    assert [each["texts"] for each in found] == [texts(11, 14)] * 2
-    for refused in ask(url, tmp_path / "other", *found):
+def test_who_has_the_token(both: Both) -> None:
+    cases = [
+        {"location": f"o/{name}", "split": "test", "token": hub.TOKEN}
+        for name in ("closed", "private")
+    ]
+    found = both.submitter.ask(*cases)
+    for refused in both.worker.ask(*found):
         name, code, message = refused["error"]
         assert (name, code, "HF_TOKEN" in message) == ("JobError", "source_unreadable", True)
+    read = both.worker.ask(*({**each, "token": hub.TOKEN} for each in found))
+    assert [each["texts"] for each in read] == [texts(11, 14)] * 2
 
 
 def test_a_pinned_commit_while_main_moves_on(tmp_path: Path) -> None:
@@ -189,11 +215,14 @@ def test_a_pinned_commit_while_main_moves_on(tmp_path: Path) -> None:
     jsonl(before / "train.jsonl", rows(3))
     jsonl(after / "train.jsonl", rows(3, begin=50))
     history = History(before)
-    with hub.serve({"datasets/o/n": history}) as url:
-        [found] = ask(url, tmp_path / "submits", {"location": "o/n"})
+    with (
+        hub.serve({"datasets/o/n": history}) as url,
+        asker(url, tmp_path / "submits") as submitter,
+    ):
+        [found] = submitter.ask({"location": "o/n"})
         history.moves_on(after)
         cases = [{"location": "o/n"}, {"location": "o/n", "revision": found["source"]["commit"]}]
-        again = ask(url, tmp_path / "submits", *cases)
+        again = submitter.ask(*cases)
         [read] = ask(url, tmp_path / "works", found)
     assert read["texts"] == texts(0, 3)
     commits = [each["source"]["commit"] for each in again]
@@ -206,8 +235,10 @@ def test_the_hub_away(tmp_path: Path) -> None:
     served = {f"datasets/o/{name}": tmp_path / name for name in ("lines", "columns")}
     here = {"location": "o/lines"}
     with hub.serve(served) as url:
-        cached = both(url, tmp_path, here, {"location": "o/columns"})
-        unknown = {**cached[0], "source": {**cached[0]["source"], "dataset": "o/other"}}
+        [*found] = ask(url, tmp_path / "submits", here, {"location": "o/columns"})
+        with asker(url, tmp_path / "works") as worker:
+            cached = [{**one, **two} for one, two in zip(found, worker.ask(*found), strict=True)]
+    unknown = {**cached[0], "source": {**cached[0]["source"], "dataset": "o/other"}}
     away = ask(url, tmp_path / "works", here, unknown, *cached)
     assert away[0]["error"][0] == "Unreachable"
     assert away[1]["error"][:2] == ["TransientError", "hub_unreachable"]
@@ -220,9 +251,10 @@ def test_the_hub_away(tmp_path: Path) -> None:
     assert limited["error"][0] == "Unreachable"
 
 
-def test_files_too_large_for_the_cache(url: str, tmp_path: Path) -> None:
-    cases = [{"location": "o/plain", "split": "train"}, {"location": "o/lines", "config": "two"}]
-    found = ask(url, tmp_path, *({**case, "largest": 100} for case in cases))
-    read = ask(url, tmp_path, *({**each, "largest": 100} for each in found))
+def test_files_too_large_for_the_cache(both: Both, home: Path) -> None:
+    cases = [{"location": "o/big", "split": "train"}, {"location": "o/big-lines", "config": "two"}]
+    found = both.submitter.ask(*({**case, "largest": 100} for case in cases))
+    read = both.worker.ask(*({**each, "largest": 100} for each in found))
     assert [each["texts"] for each in read] == [texts(0, 11), texts(5, 8)]
-    assert not [*tmp_path.rglob("*.parquet"), *tmp_path.rglob("*.jsonl")]
+    kept = [path for path in home.rglob("*--o--big*/**/*") if path.suffix in (".parquet", ".jsonl")]
+    assert not kept
