@@ -120,12 +120,13 @@ class Ground:
         shard_size: int = 16,
         model: str = "lead-1",
         lines: int = 1,
+        texts: int | None = None,
         **options: Any,
     ) -> Job:
-        """Submit `count` documents, each so many times its text, and write them into the ledger.
-        The engine under test takes any `model` that is called lead, and does the same with
+        """Submit `count` documents, each so many times its text, and write them into the ledger;
+        with no more `texts` than that among them, if it is given. The engine under test takes any `model` that is called lead, and does the same with
         each."""
-        entries = self.ledger.write(count, bad)
+        entries = self.ledger.write(count, bad, texts)
         with self.mill.client() as client:
             job = client.submit(
                 ["\n".join([entry.text] * lines) for entry in entries],
@@ -153,6 +154,10 @@ class Ground:
         """Wait until so many documents more have been begun."""
         before = self.begun()
         eventually(lambda: self.begun() >= before + documents, f"{documents} documents more")
+
+    def ended(self) -> int:
+        """Documents that were generated to the end so far, as often as they were."""
+        return self._diary.counted("end").total()
 
     def children(self) -> set[int]:
         """The processes that began to generate, dead ones included."""

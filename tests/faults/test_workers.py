@@ -44,6 +44,26 @@ def test_child_killed_between_parts(ground: Ground) -> None:
     assert ground.look("SELECT count(*) FROM parts") == 0
 
 
+def test_child_killed_between_copies(ground: Ground) -> None:
+    """SIGKILL of the pool child and of the worker while it does each text once for many shards."""
+    ground.mill.dispatcher()
+    worker = ground.worker(seconds=0.05)
+    for _ in range(2):
+        ground.submit(120, shard_size=8, texts=40)
+    for _ in range(2):
+        ground.progress(8)
+        ground.busy()
+        ground.kill_child(worker)
+    ground.progress(8)
+    ground.busy()
+    ground.kill_worker(worker)
+    ground.worker("next", seconds=0.05)
+    # All shards of a window were in hand, and are done one by one then.
+    ground.settle(in_turn=True)
+    made = ground.look("SELECT sum(completed - reused)::int8 FROM jobs")
+    assert 2 * 40 <= made <= ground.ended(), "what is not reused was generated"
+
+
 def test_child_killed_while_the_model_loads(ground: Ground) -> None:
     """SIGKILL of the pool child while the model loads, twice."""
     ground.mill.dispatcher()
