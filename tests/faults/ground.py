@@ -124,8 +124,8 @@ class Ground:
         **options: Any,
     ) -> Job:
         """Submit `count` documents, each so many times its text, and write them into the ledger;
-        with no more `texts` than that among them, if it is given. The engine under test takes any `model` that is called lead, and does the same with
-        each."""
+        with no more `texts` than that among them, if it is given. The engine under test takes any
+        `model` that is called lead, and does the same with each."""
         entries = self.ledger.write(count, bad, texts)
         with self.mill.client() as client:
             job = client.submit(
