@@ -2,14 +2,17 @@
 
     inline   the documents came with the submission and lie in SQL
     jsonl    JSON lines
+    csv      CSV and TSV (`delimited`)
     parquet  Parquet
+    arrow    Arrow, such as what `save_to_disk` writes
+    text     text files, a document each (`texts`)
 
 All but inline ones lie in files (`kinds`), which lie somewhere (`places`). `describe` finds out
 what a location holds, `plan` cuts it into shards, `Sources` reads them.
 
 What a source is, is stored with its job as a JSON object: its `kind`, its `columns` and which
-of them were `guessed`, the `pattern` that several files were found by, what its place and its
-kind want to know again, and its first file (`located.File`). A shard's position has the `file`
+of them were `guessed`, the `pattern` that several files were found by, what its place wants to
+know again, and its first file (`located.File`). A shard's position has the `file`
 where it is another. Whether a file may be read is checked when it is submitted and again at
 each read: a row may have come another way.
 """
@@ -64,7 +67,7 @@ def describe(location: str, asked: Asked, allowed: Allowed) -> Found:
         source |= {"pattern": located.pattern, "files": len(found)}
     first, described, name = _looked_into(kind, found, source, allowed)
     chosen = columns.choose(described.schema, asked.columns, name)
-    source |= described.facts | first
+    source |= first
     source |= {"columns": asdict(chosen.columns), "guessed": list(chosen.guessed)}
     rest = (_stamped(file, source, allowed) for file in found[1:])
     rows = located.rows(partial(_count, source, allowed))

@@ -91,7 +91,7 @@ class Files:
             raise changed(fresh.name)
         with self._lock:
             for number, kept in enumerate(self._kept):
-                if (kept.name, kept.stamped) == (fresh.name, fresh.stamped):
+                if _read_as(kept) == _read_as(fresh):
                     del self._kept[number]
                     break
             else:
@@ -107,6 +107,11 @@ class Files:
             last = self._kept.pop(0) if several else None
         if last is not None:
             last.close()
+
+
+def _read_as(opened: Opened) -> tuple[Any, ...]:
+    """Where the same cursor may go on: one file can be read as of two kinds."""
+    return opened.name, opened.stamped, opened.source.get("kind")
 
 
 def _open(

@@ -31,8 +31,6 @@ class Described:
     """What a kind found in a file."""
 
     schema: Schema
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What it wants to know again when it reads: stored with the source."""
 
 
 @dataclass
