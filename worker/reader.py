@@ -136,6 +136,8 @@ class Reader:
         sharing = [each for each in unread.values() if same_text.may_share(each.shard)]
         for each in sharing:
             same.know(each.shard, each.documents)
+        if not same.digests:
+            return same
         with self._database.transaction() as tx:
             stored = summaries.same(tx, set(same.digests.values()))
         for each in sharing:
