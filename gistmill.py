@@ -19,11 +19,15 @@ from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from producer.client import Client, Job, diff, submit
+    from producer.client import Client, diff, submit
+    from producer.job import Job
 
 __all__ = ["Client", "Job", "diff", "main", "submit"]
 
-_EXPORTS = dict.fromkeys(("Client", "Job", "NobodyWorks", "diff", "submit"), "producer.client")
+_EXPORTS = {
+    **dict.fromkeys(("Client", "diff", "submit"), "producer.client"),
+    **dict.fromkeys(("Job", "NobodyWorks"), "producer.job"),
+}
 
 # By section: name, where it is (of a group, see below), and what --help says of it in 26
 # characters.

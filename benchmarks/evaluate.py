@@ -31,9 +31,9 @@ from jobs import settings
 from jobs.job import ModelKey, Row
 from jobs.parameters import Effective
 from jobs.store import summaries, validations
-from producer.client import Job
 from producer.evaluation.rouge import METRICS, Scorer
 from producer.evaluation.sentences import lead, lines
+from producer.job import Job
 
 _KEY = ModelKey("lead-1", "1", "lead", None)
 _PAGE = 1000

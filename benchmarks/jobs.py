@@ -36,7 +36,7 @@ from benchmarks.report import Cell, Report
 from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
 from jobs.store import jobs
-from producer.client import Job, NobodyWorks
+from producer.job import Job, NobodyWorks
 from producer.status import BatchingView
 from worker import batching, budget, model_files, models
 from worker.budget import Budgets

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from benchmarks.own_mill import OwnMill, own_mill
 from benchmarks.report import Cell, Report
-from producer.client import Job
+from producer.job import Job
 
 _QUICK = 50_000
 _SHOWN = 6

@@ -27,7 +27,7 @@ from jobs.job import SHARD_SIZE, ModelKey
 from jobs.parameters import Effective
 from jobs.store import validations
 from producer import dispatch
-from producer.client import Job
+from producer.job import Job
 
 _KEY = ModelKey("lead-3", "1", "lead", None)
 _PAGE = 1000

@@ -8,10 +8,8 @@ for row in job.results():
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -21,42 +19,30 @@ from jobs import columns, model_names, parameters, services, settings
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.columns import Chosen
-from jobs.database import Database, Transaction
+from jobs.database import Database
 from jobs.documents import Document
-from jobs.errors import DatabaseUnreachable, NotAllowed, Unreachable, UsageError, WaitTimeout
+from jobs.errors import DatabaseUnreachable, Unreachable, UsageError
 from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
-from jobs.store import control, jobs, summaries, workers
-from jobs.store.control import Retried
-from jobs.store.summaries import Failures
+from jobs.store import control, jobs, workers
 from jobs.windows import RunWindow
-from producer import as_dataset, copies, dispatch, listings, push, results, times
-from producer.evaluation.pool import Progress, unseen
+from producer import copies, dispatch, times
 from producer.given import location_of, of_python
-from producer.listings import Listing
-from producer.push import Pushed
+from producer.job import Job, NobodyWorks
 from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
     Request,
-    check_priority,
     submit_documents,
     submit_source,
 )
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from producer.evaluation.diff import Diff
-    from producer.evaluation.evaluate import Evaluation
 
 T = TypeVar("T")
-
-
-class NobodyWorks(UserWarning):
-    """The job is accepted, but something that it needs does not run."""
 
 
 class Client:
@@ -269,187 +255,6 @@ class Client:
             return [
                 role for role in ("dispatcher", "worker") if not workers.alive(tx, role, within)
             ]
-
-
-class Job:
-    """A job that was submitted. Holds its id; everything else is asked when needed."""
-
-    def __init__(self, client: Client, job_id: str, *, new: bool = False) -> None:
-        self.id = job_id
-        self.new = new
-        """Whether this submission made it; False where an idempotency key led to it."""
-        self._client = client
-
-    def __repr__(self) -> str:
-        return f"<gistmill.Job {self.id}>"
-
-    def status(self) -> JobStatusView:
-        client = self._client
-        with client.database.transaction() as tx:
-            alive = workers.alive(tx, "worker", client.settings.timings.alive)
-            return view(jobs.get(tx, self.id), alive)
-
-    def wait(self, timeout: float | None = None) -> JobStatusView:
-        """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout.
-
-        A database that goes down meanwhile is waited for, a minute at most.
-        """
-        ends = None if timeout is None else monotonic() + timeout
-        if missing := self._client.patiently(self._client.missing, ends):
-            message = f"no {' and no '.join(missing)} is alive; start them with: gistmill up"
-            warnings.warn(NobodyWorks(message), stacklevel=2)
-        look = partial(self._client.patiently, self.status, ends)
-        while not (status := look()).over:
-            if ends is not None and monotonic() >= ends:
-                raise WaitTimeout(f"{self.id} is {status.status} after {timeout:g} s; it goes on")
-            sleep(self._client.settings.timings.poll)
-        return status
-
-    def listing(
-        self, *, join: bool = False, summary_column: str | None = None
-    ) -> AbstractContextManager[Listing]:
-        """A context in which the rows are read; see `results` for what they are."""
-        own = self._client
-        return listings.listing(
-            own.database, own._allowed, self.id, join=join, summary_column=summary_column
-        )
-
-    def results(
-        self, *, join: bool = False, summary_column: str | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Result rows in order of index, failed documents included; what is stored so far.
-
-        With `join` the source's own columns, the summary beside them, and why there is none in
-        `summary_error`. A source with a column `summary` keeps it: the new one is
-        `generated_summary` then, or what `summary_column` says.
-        """
-        # A generator, so that the job's client stays open until the last row.
-        with self.listing(join=join, summary_column=summary_column) as listing:
-            yield from listing.rows()
-
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        format: str | None = None,  # noqa: A002 - the option's name
-        *,
-        join: bool = False,
-        summary_column: str | None = None,
-    ) -> int:
-        """Write the rows to a file or a URL, whole or not at all; returns how many there are.
-
-        `format` is "jsonl", "csv" or "parquet"; without it, what `path` ends in, else
-        "jsonl". Raises UsageError for another one, NotFound where the file can not be
-        written. `join` and `summary_column` as in `results`.
-        """
-        with self.listing(join=join, summary_column=summary_column) as listing:
-            return results.save(listing.rows(), path, format, listing)
-
-    def to_dataset(self, *, join: bool = True, summary_column: str | None = None) -> "Dataset":
-        """The rows as a `datasets.Dataset` in a file under the home, mapped into memory.
-
-        Joined with the source unless `join` is False. The file is there until this process ends.
-        """
-        with self.listing(join=join, summary_column=summary_column) as listing:
-            return as_dataset.dataset(listing, self._client.settings.home / "results")
-
-    def push_to_hub(
-        self, repository: str, *, private: bool = False, summary_column: str | None = None
-    ) -> Pushed:
-        """Make `ORG/NAME`, a dataset on the hub, hold the join and a card of it.
-
-        What it held of an earlier push is replaced. The token is HF_TOKEN. Raises NotAllowed
-        where that may not write there, or the repository holds something else or, while
-        `private` is asked, is public; Unreachable where the hub does not answer.
-        """
-        client = self._client
-        with client.database.transaction() as tx:
-            job = jobs.get(tx, self.id)
-        with self.listing(join=True, summary_column=summary_column) as listing:
-            folder = client.settings.home / "results"
-            return push.push(job, listing, repository, private=private, folder=folder)
-
-    def failures(self, samples: int = 3) -> list[Failures]:
-        """Failed documents by error code, the most frequent first."""
-        with self._client.database.transaction() as tx:
-            return summaries.failures(tx, self.id, samples)
-
-    def evaluate(
-        self,
-        samples: int = 3,
-        *,
-        reference_column: str | None = None,
-        read_documents: bool = True,
-        progress: Progress = unseen,
-    ) -> "Evaluation":
-        """ROUGE against the references beside lead-3, compression, novelty and what is odd:
-        docs/evaluation.md. Of a running job, of what is stored.
-
-        `reference_column` is one of the source's columns, in the place of the one that the job
-        was submitted with. Raises UsageError where there is nothing to evaluate, NotFound where
-        the documents can not be read any more; `read_documents=False` does without them.
-        """
-        from producer.evaluation import evaluate, pairs
-
-        database, status = self._client.database, self.status()
-        if not read_documents:
-            if reference_column:
-                raise UsageError("a reference column is read with the documents: read both")
-            return evaluate.evaluate(status, pairs.alone(database, self.id), samples, progress)
-        with closing(self._client.sources()) as sources:
-            read = pairs.with_documents(database, sources, self.id, reference_column)
-            return evaluate.evaluate(status, read, samples, progress)
-
-    def diff(self, other: "Job", samples: int = 3, *, progress: Progress = unseen) -> "Diff":
-        """This job, a, beside another one, b, over the same documents: docs/evaluation.md.
-
-        Raises UsageError where both have no summary of the same document.
-        """
-        from producer.evaluation import diff, pairs
-
-        database = self._client.database
-        matching = pairs.match(database, self.id, other.id)
-        rows = pairs.side_by_side(database, self.id, other.id, matching)
-        return diff.diff(self.status(), other.status(), matching, rows, samples, progress)
-
-    # --- asking
-
-    def cancel(self) -> None:
-        """Stop it; what is done is kept. Raises NotAllowed where it is over."""
-        self._ask(control.cancel, "only a job that is not over can be cancelled")
-
-    def pause(self) -> None:
-        """Stop it for now; a batch in hand is finished. Raises NotAllowed."""
-        self._ask(control.pause, "only a job in progress can be paused")
-
-    def resume(self) -> None:
-        """Go on with a paused job, or one that its error rate ended. Raises NotAllowed."""
-        self._ask(
-            control.resume, "only a job that is paused, or ended by its error rate, can be resumed"
-        )
-
-    def set_priority(self, priority: int) -> None:
-        """Jobs of a higher priority go first. Raises NotAllowed where it is over."""
-        check_priority(priority)
-        self._ask(partial(control.set_priority, priority=priority), "there is nothing left to do")
-
-    def retry(self, error: str | None = None) -> Retried:
-        """Do again what failed, of one error code alone if given, and what was cut off.
-
-        Raises NotAllowed where the job is not over or was a dry run.
-        """
-        with self._client.database.transaction() as tx:
-            retried = control.retry(tx, self.id, error)
-            if retried is None:
-                raise self._refused(tx, "only a job that is over can be retried, and no dry run")
-        return retried
-
-    def _ask(self, what: Callable[[Transaction, str], bool], otherwise: str) -> None:
-        with self._client.database.transaction() as tx:
-            if not what(tx, self.id):
-                raise self._refused(tx, otherwise)
-
-    def _refused(self, tx: Transaction, why: str) -> NotAllowed:
-        return NotAllowed(f"{self.id} is {jobs.get(tx, self.id).status}: {why}")
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:

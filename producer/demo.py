@@ -20,10 +20,11 @@ from jobs.errors import GistmillError, UsageError
 from jobs.model_names import PACKAGED as MODEL
 from jobs.settings import Settings
 from producer.cli import output, watch
-from producer.client import Client, Job
+from producer.client import Client
 from producer.demo_documents import documents
 from producer.evaluation.rouge import Rouge, rouge
 from producer.evaluation.sentences import lead
+from producer.job import Job
 from producer.status import JobStatusView, exit_code
 
 _SHOWN = 4

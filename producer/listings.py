@@ -1,10 +1,9 @@
 """What there is to give back of a job: its result rows, or its source joined with them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
-from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.errors import UsageError
 from jobs.sources import Sources
@@ -40,17 +39,18 @@ class Results(ResultColumns):
 @contextmanager
 def listing(
     database: Database,
-    allowed: Allowed,
+    sources: Callable[[], Sources],
     job_id: str,
     *,
     join: bool,
     summary_column: str | None = None,
 ) -> Iterator[Listing]:
-    """What is read of the source is let go of at the end. See `joining.Joined`."""
+    """`sources` opens what reads the source of a join, which is let go of at the end. See
+    `joining.Joined`."""
     if not join:
         if summary_column is not None:
             raise UsageError("--summary-column names a column beside the source's: add --join")
         yield Results(database, job_id)
         return
-    with closing(Sources(database, allowed)) as sources:
-        yield Joined(database, sources, job_id, summary_column)
+    with closing(sources()) as opened:
+        yield Joined(database, opened, job_id, summary_column)

@@ -25,7 +25,8 @@ import pytest
 import gistmill
 from jobs import settings
 from jobs.settings import Settings
-from producer.client import Client, Job, NobodyWorks
+from producer.client import Client
+from producer.job import Job, NobodyWorks
 
 GISTMILL = [sys.executable, "-P", "-m", "gistmill"]
 

@@ -44,7 +44,8 @@ def coloured(text: str, colour: str) -> str:
 @contextmanager
 def client(configured: Settings | None = None) -> Iterator[Client]:
     """A client whose warnings are lines on standard error."""
-    from producer.client import Client, NobodyWorks
+    from producer.client import Client
+    from producer.job import NobodyWorks
 
     with warnings.catch_warnings(), Client(configured) as opened:
         warnings.simplefilter("always", NobodyWorks)

@@ -16,8 +16,9 @@ from producer.cli.labels import parse_labels
 
 if TYPE_CHECKING:
     from jobs.sources.asked import Asked
-    from producer.client import Client, Job
+    from producer.client import Client
     from producer.given import Given
+    from producer.job import Job
     from producer.submit import Request
 
 

@@ -17,7 +17,8 @@ from producer.cli import output
 
 if TYPE_CHECKING:
     from jobs.store.summaries import Failures
-    from producer.client import Client, Job
+    from producer.client import Client
+    from producer.job import Job
     from producer.status import JobStatusView
 
 # The speed shown is that of so many seconds at least, and soon forgets a model's loading.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from producer.client import Job
+from producer.job import Job
 from tests.mill import Mill, sentences, wait
 from tests.models import tiny_bart
 

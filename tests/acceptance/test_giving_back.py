@@ -14,7 +14,8 @@ import pytest
 
 from jobs.errors import NotFound, UsageError
 from jobs.sources import Sources
-from producer.client import Client, Job
+from producer.client import Client
+from producer.job import Job
 from tests.mill import Mill, sentences, wait, write_jsonl
 
 GIVEN: list[dict[str, Any]] = [

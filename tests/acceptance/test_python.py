@@ -15,7 +15,8 @@ import gistmill
 from jobs.database import Database
 from jobs.errors import DatabaseUnreachable, UsageError
 from jobs.services import Endpoints
-from producer.client import Client, Job, NobodyWorks
+from producer.client import Client
+from producer.job import Job, NobodyWorks
 from tests.mill import PATIENCE, Mill, eventually, sentences, wait
 from tests.models import tiny_bart
 

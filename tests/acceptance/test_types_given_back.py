@@ -13,7 +13,8 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from jobs.errors import UsageError
 from jobs.sources import Sources
-from producer.client import Client, Job
+from producer.client import Client
+from producer.job import Job
 from tests.mill import Mill, wait
 
 FEATURES = Features(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from jobs.database import Database
-from producer.client import Client, Job
+from producer.client import Client
+from producer.job import Job
 from tests.mill import Mill, eventually, sentences, wait
 from tests.models import tiny_bart
 

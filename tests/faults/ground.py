@@ -20,7 +20,7 @@ import psycopg
 import redis
 
 from jobs.services import Endpoints
-from producer.client import Job
+from producer.job import Job
 from tests.faults import audit
 from tests.faults.engine import VARIABLE, Breakage, Diary, Orders
 from tests.faults.ledger import Findings, Ledger

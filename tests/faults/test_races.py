@@ -13,7 +13,8 @@ import pytest
 from jobs import states
 from jobs.errors import NotAllowed
 from jobs.states import JOB_OVER, JobStatus, JobTransition, ShardTransition
-from producer.client import Client, Job, NobodyWorks
+from producer.client import Client
+from producer.job import Job, NobodyWorks
 from tests.faults import audit
 from tests.faults.engine import Breakage, Orders
 from tests.faults.ground import Ground

@@ -11,7 +11,7 @@ from jobs.job import ModelKey, Row, Shard
 from jobs.parameters import Effective
 from jobs.states import SHARD_LEASABLE
 from jobs.store import deaths, endings, jobs, leasing, validations
-from producer.client import Job
+from producer.job import Job
 from producer.submit import Request, from_python, submit_documents
 from tests import leases
 from tests.mill import Mill, eventually, pool_child, sentences, wait

@@ -1,5 +1,6 @@
 """A join of a job that is under way: what is over by now, wherever it lies."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from jobs.allowed_sources import Allowed
 from jobs.database import Database
 from jobs.errors import NotAllowed
 from jobs.job import Row
+from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.store import summaries
 from producer.listings import listing
@@ -33,7 +35,7 @@ def row(index: int) -> Row:
 
 
 def test_gaps(database: Database, job_id: str) -> None:
-    with listing(database, ANYWHERE, job_id, join=True) as found:
+    with listing(database, partial(Sources, database, ANYWHERE), job_id, join=True) as found:
         assert list(found.rows()) == [
             {"text": f"{n}. x.", "summary": f"{n}.", "summary_error": None} for n in (3, 8)
         ]
@@ -41,8 +43,9 @@ def test_gaps(database: Database, job_id: str) -> None:
 
 
 def test_what_may_not_be_read_here(database: Database, job_id: str) -> None:
+    elsewhere = partial(Sources, database, Allowed(("/elsewhere",)))
     with (
-        listing(database, Allowed(("/elsewhere",)), job_id, join=True) as found,
+        listing(database, elsewhere, job_id, join=True) as found,
         pytest.raises(NotAllowed, match="without --join"),
     ):
         next(found.rows())
