@@ -27,13 +27,13 @@ def test_a_killed_child_costs_nothing(mill: Mill, tmp_path: Path) -> None:
     worker = mill.worker()
     with mill.client() as client:
         job = client.submit(
-            sentences(480), model=str(model), shard_size=8, min_length=60, max_length=60
+            sentences(240), model=str(model), shard_size=8, min_length=60, max_length=60
         )
-        for stored in (8, 160):
+        for stored in (8, 80):
             eventually(lambda s=stored: job.status().counts.completed >= s, "progress")  # type: ignore[misc]
             os.kill(pool_child(worker), signal.SIGKILL)
         assert wait(job) == "completed"
-        _whole(job, 480)
+        _whole(job, 240)
     assert worker.poll() is None
     said = "the child ended; what it held is taken up again"
     ends = [event for event in mill.events("worker") if event["event"] == said]
