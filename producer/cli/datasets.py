@@ -28,10 +28,7 @@ Examples:
 @click.option("--language", help="As in en.")
 @click.option("--license", "licence", help="As in cc-by-4.0.")
 @click.option("--author", help="A user or an organization.")
-@found.sorting
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
-@click.option("--json", "as_json", is_flag=True, help="Print the datasets as JSON.")
+@found.options("datasets")
 def search(
     words: tuple[str, ...],
     task: str | None,
@@ -57,14 +54,8 @@ def search(
         sort=sort,
         limit=limit,
     )
-    if as_json:
-        output.show_json([asdict(each) for each in listed])
-    elif quiet:
-        found.ids(listed)
-    elif listed:
-        found.datasets(listed)
-    else:
-        output.hint("no such dataset on the hub; ask for less")
+    nothing = "no such dataset on the hub; ask for less"
+    found.show(listed, found.datasets, quiet=quiet, as_json=as_json, nothing=nothing)
     return 0
 
 

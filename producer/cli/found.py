@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from producer.cli import output
 from producer.hub.models import SORTS
 
 if TYPE_CHECKING:
     from jobs.hub_models import HubModel
     from producer.hub.datasets import HubDataset
 
-sorting = click.option(
-    "--sort",
-    type=click.Choice(list(SORTS)),
-    default="downloads",
-    show_default=True,
-    metavar="BY",
-    help=f"{', '.join(SORTS)}.",
-)
+    Found = TypeVar("Found", HubModel, HubDataset)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(what: str) -> Callable[[F], F]:
+    """Decorates a search with its last flags: in which order, how many, and how shown."""
+
+    def decorate(command: F) -> F:
+        for option in (
+            click.option("--json", "as_json", is_flag=True, help=f"Print the {what} as JSON."),
+            click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else."),
+            click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True),
+            click.option(
+                "--sort",
+                type=click.Choice(list(SORTS)),
+                default="downloads",
+                show_default=True,
+                metavar="BY",
+                help=f"{', '.join(SORTS)}.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
 
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 _COUNT = re.compile(r"\d+(\.\d+)?[KMBT]?")
@@ -48,6 +69,25 @@ def short(number: int | None) -> str:
         if number >= size * 0.9995:
             return f"{number / size:.3g}{unit}"
     return str(number)
+
+
+def show(
+    listed: Sequence[Found],
+    in_a_table: Callable[[Sequence[Found]], None],
+    *,
+    quiet: bool,
+    as_json: bool,
+    nothing: str,
+) -> None:
+    """What a search found; `nothing` is the hint where that is nothing."""
+    if as_json:
+        output.show_json([asdict(each) for each in listed])
+    elif quiet:
+        ids(listed)
+    elif listed:
+        in_a_table(listed)
+    else:
+        output.hint(nothing)
 
 
 def ids(listed: Iterable[HubModel | HubDataset]) -> None:

@@ -32,10 +32,7 @@ Examples:
 @click.option("--author", help="A user or an organization.")
 @click.option("--min-parameters", type=found.Count(), metavar="N", help="As in 60M.")
 @click.option("--max-parameters", type=found.Count(), metavar="N", help="As in 1B.")
-@found.sorting
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
-@click.option("--json", "as_json", is_flag=True, help="Print the models as JSON.")
+@found.options("models")
 def search(
     words: tuple[str, ...],
     task: str | None,
@@ -63,14 +60,8 @@ def search(
         sort=sort,
         limit=limit,
     )
-    if as_json:
-        output.show_json([asdict(each) for each in listed])
-    elif quiet:
-        found.ids(listed)
-    elif listed:
-        found.models(listed)
-    else:
-        output.hint("no such model on the hub; ask for less, or see the names with fewer words")
+    nothing = "no such model on the hub; ask for less, or see the names with fewer words"
+    found.show(listed, found.models, quiet=quiet, as_json=as_json, nothing=nothing)
     return 0
 
 
