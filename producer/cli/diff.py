@@ -48,6 +48,8 @@ def command(job: str, other: str, samples: int, as_json: bool) -> int:
         output.show_json(found.to_json())
     else:
         _show(found)
+    if found.rouge:
+        evaluation.tell_if_few(found.documents - found.without_reference)
     if found.matched_by == "index" and not found.same_source:
         output.hint(_OTHER_SOURCE)
     evaluation.tell_what_is_not_over(*((side.job, side.status) for side in (found.a, found.b)))

@@ -55,6 +55,8 @@ def command(
         output.show_json(evaluated.to_json())
     else:
         _show(evaluated)
+    if evaluated.rouge:
+        evaluation.tell_if_few(evaluated.rouge.documents)
     evaluation.tell_what_is_not_over((evaluated.job, evaluated.status))
     return 0
 

@@ -25,6 +25,7 @@ METRICS = {
 _WIDTH = 80
 _BAR = 40
 _TEXT = 300
+_FEW = 20
 
 
 @contextmanager
@@ -76,6 +77,13 @@ def text(label: str, content: str) -> None:
     cut = shown if len(shown) <= _TEXT else f"{shown[:_TEXT]} ..."
     margin = " " * (len(label) + 2)
     click.echo(textwrap.fill(cut, _WIDTH, initial_indent=f"{label}  ", subsequent_indent=margin))
+
+
+def tell_if_few(documents: int) -> None:
+    """Where an interval is made from so few that it is too narrow."""
+    if documents < _FEW:
+        few = output.counted(documents, "document")
+        output.hint(f"{few}: too few for the intervals and p to say much of others")
 
 
 def tell_what_is_not_over(*jobs: tuple[str, str]) -> None:

@@ -41,7 +41,7 @@ class Difference:
     high: float
     p: float
     """The share of draws on the other side of 0, doubled, since either side is asked for: 1
-    where there is no difference, 0.002 at the least."""
+    where there is no difference or one document alone, 0.002 at the least."""
 
 
 def said() -> dict[str, float]:
@@ -58,7 +58,10 @@ def differences(columns: "Columns") -> dict[str, Difference]:
     """Of columns that hold differences, document by document."""
     found = _drawn_means(columns)
     return {
-        name: Difference(fmean(column), *_middle(found[name]), _p(found[name]))
+        # One document is drawn again and again: that says nothing of any other.
+        name: Difference(
+            fmean(column), *_middle(found[name]), _p(found[name]) if len(column) > 1 else 1.0
+        )
         for name, column in columns.items()
     }
 

@@ -55,3 +55,8 @@ def test_a_difference_of_some() -> None:
     """One document of two is worse: a quarter of the draws is on the other side."""
     found = bootstrap.differences(column(-1, 2))["x"]
     assert found.p == pytest.approx(0.5, abs=0.1)
+
+
+def test_one_document_says_nothing_of_others() -> None:
+    found = bootstrap.differences({"x": np.array([12.5])})["x"]
+    assert (found.mean, found.p) == (12.5, 1.0)
