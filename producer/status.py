@@ -85,7 +85,8 @@ class ForecastView:
     """Whether they were made with the same parameters."""
     workers: int
     actual: Actual | None
-    """None until the job is over, and where nothing was done."""
+    """None until the job is completed, and where nothing was done: of one that was cut off it
+    would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,7 @@ def _span(said: dict[str, float]) -> Span:
 
 
 def _actual(job: JobRecord) -> Actual | None:
-    if job.status not in JOB_OVER or job.seconds is None or not job.completed:
+    if job.status != JobStatus.COMPLETED or job.seconds is None or not job.completed:
         return None
     busy = job.batching.generating_seconds + job.batching.waiting_seconds
     return Actual(_rounded(job.seconds), _rounded(busy / 3600))
