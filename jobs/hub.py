@@ -101,8 +101,9 @@ def _silent(repository: str, error: Exception) -> NotFound | Unreachable:
     from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
-        message = f"{repository}: not in the local cache, and HF_HUB_OFFLINE keeps from asking"
-        return NotFound(message)
+        return NotFound(
+            f"{repository}: not in the local cache, and HF_HUB_OFFLINE keeps from asking; unset it"
+        )
     return _unreachable(repository, error)
 
 

@@ -64,7 +64,8 @@ def ls(limit: int, labels: tuple[str, ...], quiet: bool, as_json: bool) -> int:
     elif found:
         _table(found)
     else:
-        output.hint("no job yet; submit one with: gistmill submit FILE")
+        some = "with these labels" if labels else "yet; submit one with: gistmill submit FILE"
+        output.hint(f"no job {some}")
     return 0
 
 

@@ -13,6 +13,7 @@ from jobs.errors import UsageError
 from jobs.states import JobStatus
 from producer.cli import dry_run, output, watch
 from producer.cli.labels import parse_labels
+from producer.cli.output import counted
 
 if TYPE_CHECKING:
     from jobs.sources.asked import Asked
@@ -33,7 +34,9 @@ Examples:
   cat notes.txt | gistmill submit - --lines --model lead-1 --wait
 """
 )
-@click.argument("source", type=click.Path(allow_dash=True))
+@click.argument(
+    "sources", metavar="SOURCE", nargs=-1, required=True, type=click.Path(allow_dash=True)
+)
 @options.of_a_summary
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
@@ -51,7 +54,7 @@ Examples:
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher goes first.")
 @click.option("--fair-by", metavar="LABEL", help="Share the mill fairly between its values.")
 @click.option("--window", metavar="HOURS", help='Run only then: "22:00-07:00 Europe/Berlin".')
-@click.option("--deadline", metavar="TIME", help="End it then, done or not: 8h, 07:00, a date.")
+@click.option("--deadline", metavar="TIME", help="End it then, done or not: 8h, 2026-12-24T07:00.")
 @click.option("--max-error-rate", type=float, metavar="SHARE", help="0.2: fail above one in five.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitted twice, it is one job.")
 @click.option("--no-reuse", is_flag=True, help="Summarize again what was summarized before.")
@@ -61,8 +64,14 @@ Examples:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print the job's id and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
-def command(source: str, wait: bool | None, quiet: bool, as_json: bool, **given: Any) -> int:
+def command(
+    sources: tuple[str, ...], wait: bool | None, quiet: bool, as_json: bool, **given: Any
+) -> int:
     """Submit SOURCE: files, a URL, a dataset of the hub, or - for standard input."""
+    source, *others = sources
+    if others:
+        how = "put a pattern in quotes, as in 'data/*.parquet', or name a folder"
+        raise UsageError(f"{counted(len(sources), 'source')}, and a job has one; {how}")
     request = _request(given)
     asked = _asked(given)
     if given["lines"] and source != "-":

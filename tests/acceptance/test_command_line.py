@@ -21,6 +21,8 @@ def source(tmp_path: Path) -> str:
     ("words", "code", "says"),
     [
         (["submit", "nowhere.jsonl", "--model", "lead-1"], 5, "nowhere.jsonl"),
+        (["submit", "{source}", "{source}", "--model", "lead-1"], 2, "put a pattern in quotes"),
+        (["ls", "--label", "a=b"], 0, "no job with these labels"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "x"], 2, "key=value"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "num_beams=3"], 2, "num_beams"),
         (["submit", "{source}", "--model", "lead-1", "--generate", "top_p=NaN"], 2, "top_p: nan"),
