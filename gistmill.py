@@ -58,6 +58,8 @@ _SECTIONS = {
         "up": ("producer.cli.up:command", "run the whole mill"),
         "worker": ("worker.cli:command", "run a worker on each GPU"),
         "dispatch": ("producer.cli.dispatch:command", "run a dispatcher"),
+        "serve": ("producer.cli.serve:command", "the HTTP API and the page"),
+        "token": ("", "create, ls, revoke"),
         "migrate": ("producer.cli.migrate:command", "the database's tables"),
         "doctor": ("producer.cli.doctor:command", "what is wrong, what to do"),
         "alive": ("producer.cli.alive:command", "a container's health check"),
@@ -76,6 +78,14 @@ _GROUPS = {
             "search": ("producer.cli.models:search", "models on the hub"),
             "show": ("worker.show:command", "one model, and what it takes to run it"),
             "related": ("producer.cli.models:related", "what was made of a model, and its base"),
+        },
+    ),
+    "token": (
+        "Who may ask over HTTP.",
+        {
+            "create": ("producer.cli.token:create", "make one, and print it once"),
+            "ls": ("producer.cli.token:ls", "all of them, without their secrets"),
+            "revoke": ("producer.cli.token:revoke", "let one be refused from now on"),
         },
     ),
     "datasets": (

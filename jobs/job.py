@@ -206,3 +206,5 @@ class NewJob:
     """The interval of its window that is open, or opens next."""
     fair_group: str = ""
     max_error_rate: float | None = None
+    owner: str | None = None
+    """The token that it was submitted with."""

@@ -87,6 +87,21 @@ _BEGUN = "attempt > 0"
 # A job that is over, and of which something was done.
 _WAS_DONE = "finished_at IS NOT NULL AND completed > 0"
 
+# Who may ask over HTTP. Of the token itself only its digest is kept.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    Column("revoked_at", DateTime(timezone=True)),
+    UniqueConstraint("digest"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -102,7 +117,10 @@ jobs = Table(
     Column("shard_size", Integer, nullable=False),
     # Ends with a report once it is validated.
     Column("dry_run", Boolean, nullable=False, server_default=text("false")),
-    # A second submission under the same key is this job, if it has the same content.
+    # The token that it was submitted with; NULL for one that came from a machine of the mill.
+    Column("owner", Text, ForeignKey("tokens.id")),
+    # A second submission by the same owner under the same key is this job, if it has the same
+    # content.
     Column("idempotency_key", Text),
     Column("content_sha256", Text),
     # When, and beside whom, it may run.
@@ -147,8 +165,14 @@ jobs = Table(
     Column("deaths", Integer, nullable=False, server_default=text("0")),
     CheckConstraint(f"status IN ({_values(JobStatus)})", name="status"),
     CheckConstraint("num_nulls(run_window, opens_at, closes_at) IN (0, 3)", name="run_window"),
-    UniqueConstraint("idempotency_key"),
+    Index(
+        "uq_jobs_owner_idempotency_key",
+        text("coalesce(owner, '')"),
+        "idempotency_key",
+        unique=True,
+    ),
     Index("ix_jobs_created_at_id", "created_at", "id"),
+    Index("ix_jobs_owner_created_at_id", "owner", "created_at", "id"),
     Index("ix_jobs_status_created_at", "status", "created_at"),
     # The jobs that say how fast a model is (jobs/store/speeds.py).
     Index(
@@ -289,6 +313,36 @@ parts = Table(
     Column("output_tokens", Integer, nullable=False),
     Column("truncated", Boolean, nullable=False),
     PrimaryKeyConstraint("job_id", "index", "depth", "part"),
+)
+
+# What happened to a job: each status that it took. A trigger of the database writes it down
+# (migration 0010), whoever makes the transition.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("status", Text, nullable=False),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    Index("ix_events_job_id_id", "job_id", "id"),
+)
+
+# What was uploaded. The content lies below the setting `uploads`.
+files = Table(
+    "files",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, ForeignKey("tokens.id")),
+    Column("purpose", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("location", Text, nullable=False),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    Index("ix_files_created_at_id", "created_at", "id"),
 )
 
 # How many tokens each group of jobs was served, for fairness between them (jobs/store/fairness.py).

@@ -8,7 +8,9 @@ for row in job.results():
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from types import TracebackType
@@ -18,6 +20,7 @@ from weakref import WeakValueDictionary, finalize
 from jobs import columns, model_names, parameters, services, settings
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
+from jobs.callers import OWN, Caller
 from jobs.columns import Chosen
 from jobs.database import Database
 from jobs.documents import Document
@@ -26,6 +29,7 @@ from jobs.services import Endpoints
 from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
+from jobs.states import JobStatus
 from jobs.store import control, jobs, workers
 from jobs.windows import RunWindow
 from producer import copies, dispatch, times
@@ -54,6 +58,7 @@ class Client:
 
     def __init__(self, configured: Settings | None = None) -> None:
         self.settings = configured or settings.load()
+        self.caller = OWN
         self._allowed = Allowed(self.settings.allowed_sources)
         self._endpoints = services.connect(self.settings)
         self._copies = copies.folder(self.settings.home, self._endpoints.database_url)
@@ -74,6 +79,13 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def of(self, caller: Caller) -> Self:
+        """This client as `caller` may use it: what it submits is that one's, and it sees what that
+        one may see. It shares this one's connections, and is not closed itself."""
+        other = copy(self)
+        other.caller = caller
+        return other
 
     # --- submitting
 
@@ -174,12 +186,14 @@ class Client:
 
     def submit_source(self, request: Request, location: str, asked: Asked) -> "Job":
         """`location` is a path, a pattern of paths, or a URL."""
+        request = replace(request, owner=self.caller.token)
         return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
 
     def submit_documents(
         self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
     ) -> "Job":
         """`chosen` are the columns that the documents came from, if from any."""
+        request = replace(request, owner=self.caller.token)
         return self._accepted(submit_documents(self.database, request, documents, chosen))
 
     def _submit_dataset(self, request: Request, dataset: Any, named: columns.Asked) -> "Job":
@@ -204,13 +218,24 @@ class Client:
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
         with self.database.transaction() as tx:
-            return Job(self, jobs.find(tx, prefix))
+            return Job(self, jobs.find(tx, prefix, self.caller.only))
 
-    def jobs(self, limit: int = 20, labels: Mapping[str, str] | None = None) -> list[JobStatusView]:
-        """The newest first; only those that have all of `labels`."""
+    def jobs(
+        self,
+        limit: int = 20,
+        labels: Mapping[str, str] | None = None,
+        *,
+        statuses: Collection[JobStatus] = (),
+        before: str | None = None,
+    ) -> list[JobStatusView]:
+        """The newest first; only those that have all of `labels` and one of `statuses`, if any
+        are named. `before` is the last job of the page before this one."""
         with self.database.transaction() as tx:
             alive = workers.alive(tx, "worker", self.settings.timings.alive)
-            return [view(record, alive) for record in jobs.latest(tx, limit, labels)]
+            found = jobs.latest(
+                tx, limit, labels, statuses=statuses, only=self.caller.only, before=before
+            )
+            return [view(record, alive) for record in found]
 
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.

@@ -59,6 +59,8 @@ class Request:
     reuse: bool = True
     """Whether the same text is summarized once, for whichever document or job."""
     dry_run: bool = False
+    owner: str | None = None
+    """The token that it comes with."""
 
     def __post_init__(self) -> None:
         self._check_texts()
@@ -111,6 +113,7 @@ class Request:
             interval=None if window is None else window.interval(datetime.now(UTC)),
             fair_group=f"{self.fair_by}={self.labels[self.fair_by]}" if self.fair_by else "",
             max_error_rate=self.max_error_rate,
+            owner=self.owner,
         )
 
     def content(self) -> "Content":
@@ -210,7 +213,8 @@ def submit_documents(
 
 
 def _earlier(tx: Transaction, request: Request) -> Earlier | None:
-    return jobs.under_key(tx, request.idempotency_key) if request.idempotency_key else None
+    key = request.idempotency_key
+    return jobs.under_key(tx, key, request.owner) if key else None
 
 
 def _same(request: Request, earlier: Earlier, content: Content) -> Accepted:

@@ -1,13 +1,28 @@
 """Jobs as rows: added, found, and read with their counts."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Double, Select, case, cast, func, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Select,
+    Tuple,
+    and_,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
 from jobs.database import Transaction
 from jobs.documents import storable
@@ -28,6 +43,8 @@ class JobRecord:
     """A job as it stands, its counts summed over its shards."""
 
     id: str
+    owner: str | None
+    """The token that it was submitted with; None for one from a machine of the mill."""
     name: str | None
     status: JobStatus
     model: str
@@ -116,6 +133,7 @@ def add(tx: Transaction, job: NewJob) -> None:
             closes_at=job.interval and job.interval[1],
             fair_group=job.fair_group,
             max_error_rate=job.max_error_rate,
+            owner=job.owner,
         )
     )
 
@@ -126,12 +144,13 @@ def finish_adding(tx: Transaction, job_id: str, total: int, content_sha256: str)
     tx.execute(update(jobs).where(jobs.c.id == job_id).values(values))
 
 
-def under_key(tx: Transaction, key: str) -> Earlier | None:
-    """The job of an idempotency key. Whoever else asks for the same key waits for this
+def under_key(tx: Transaction, key: str, owner: str | None) -> Earlier | None:
+    """The job of an owner's idempotency key. Whoever else asks for the same key waits for this
     transaction's end, so that of two submissions at once the second finds the first."""
     tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    same_owner = func.coalesce(jobs.c.owner, "") == (owner or "")
     row = tx.execute(
-        select(jobs.c.id, jobs.c.content_sha256).where(jobs.c.idempotency_key == key)
+        select(jobs.c.id, jobs.c.content_sha256).where(jobs.c.idempotency_key == key, same_owner)
     ).one_or_none()
     return None if row is None else Earlier(row.id, row.content_sha256)
 
@@ -139,14 +158,17 @@ def under_key(tx: Transaction, key: str) -> Earlier | None:
 # --- looking
 
 
-def find(tx: Transaction, prefix: str) -> str:
-    """The id that `prefix` begins. Raises NotFound, and UsageError where several fit."""
+def find(tx: Transaction, prefix: str, only: str | None = None) -> str:
+    """The id that `prefix` begins, among the jobs of the owner `only` if one is named.
+
+    Raises NotFound, and UsageError where several fit.
+    """
     if not prefix.strip():
         raise UsageError("name a job by its id, or how that begins; `gistmill ls` lists them")
     if storable(prefix) != prefix:
         raise NotFound(f"no job {storable(prefix)!r}; `gistmill ls` lists them")
     wanted = prefix if prefix.startswith("job_") else f"job_{prefix}"
-    fits = jobs.c.id.startswith(wanted, autoescape=True)
+    fits = and_(jobs.c.id.startswith(wanted, autoescape=True), _of(only))
     found = list(tx.execute(select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(3)).scalars())
     if not found:
         raise NotFound(f"no job {prefix!r}; `gistmill ls` lists them")
@@ -163,13 +185,42 @@ def get(tx: Transaction, job_id: str) -> JobRecord:
     return _record(row)
 
 
-def latest(tx: Transaction, limit: int, labels: Mapping[str, str] | None = None) -> list[JobRecord]:
-    """Newest first; only jobs that have all of `labels`."""
-    fits = jobs.c.labels.contains(dict(labels or {}))
+def latest(
+    tx: Transaction,
+    limit: int,
+    labels: Mapping[str, str] | None = None,
+    *,
+    statuses: Collection[JobStatus] = (),
+    only: str | None = None,
+    before: str | None = None,
+) -> list[JobRecord]:
+    """Newest first; only jobs that have all of `labels` and one of `statuses`, if any are named,
+    those of the owner `only`, and those that come after the job `before` in this list.
+
+    Raises NotFound where there is no job `before`.
+    """
+    fits = [jobs.c.labels.contains(dict(labels or {})), _of(only)]
+    if statuses:
+        fits.append(jobs.c.status.in_([*statuses]))
+    if before is not None:
+        fits.append(tuple_(jobs.c.created_at, jobs.c.id) < _place(tx, before, only))
     newest = (
-        _records().where(fits).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        _records().where(*fits).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     )
     return [_record(row) for row in tx.execute(newest).mappings()]
+
+
+def _of(owner: str | None) -> ColumnElement[bool]:
+    return true() if owner is None else jobs.c.owner == owner
+
+
+def _place(tx: Transaction, job_id: str, only: str | None) -> Tuple:
+    """Where a job stands among all of them."""
+    its = select(jobs.c.created_at, jobs.c.id).where(jobs.c.id == job_id, _of(only))
+    row = tx.execute(its).one_or_none()
+    if row is None:
+        raise NotFound(f"no job {storable(job_id)!r}; `gistmill ls` lists them")
+    return tuple_(literal(row.created_at), literal(row.id))
 
 
 def patterns(tx: Transaction) -> set[str]:

@@ -12,6 +12,7 @@ NOW = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 
 JOB = JobRecord(
     id="job_aaaaaaaaaaaa",
+    owner=None,
     name=None,
     status=JobStatus.IN_PROGRESS,
     model="lead-1",

@@ -1,0 +1,17 @@
+"""Puts the parts of the HTTP side together: `create` makes the application that `serve` runs."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from producer.api import health, problems
+from producer.client import Client
+
+
+def create(client: Client) -> FastAPI:
+    """The application. The client stays the caller's, who closes it after the last request."""
+    app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
+    app.state.client = client
+    problems.install(app)
+    app.include_router(health.router)
+    return app

@@ -1,0 +1,95 @@
+"""Who asks over HTTP, and whether that may.
+
+With a token in SQL each request needs one: `Authorization: Bearer gm_...`. Without any, whoever
+is on this machine may do all, and nobody else anything: not from another address, not through a
+proxy, and not by a page of another site that a browser here has open.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers
+
+from jobs.callers import OWN, Caller, Scope
+from jobs.errors import NotAllowed
+from jobs.store import tokens
+from producer.client import Client
+
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+class Unauthenticated(NotAllowed):
+    """No token, or none that is known."""
+
+
+def everything(request: Request) -> Client:
+    """The client that sees all, for what anybody may know."""
+    client: Client = request.app.state.client
+    return client
+
+
+def caller(client: Client, headers: Headers, peer: str | None) -> Caller:
+    """`peer` is the address that the request came from.
+
+    Raises Unauthenticated, and NotAllowed for strangers where there are no tokens.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    with client.database.transaction() as tx:
+        if not tokens.any_live(tx):
+            _from_here(headers, peer)
+            return OWN
+        found = tokens.caller(tx, token.strip()) if scheme.lower() == "bearer" else None
+    if found is None:
+        raise Unauthenticated(
+            "a token is needed, and this request has none that is known; send the header "
+            "Authorization: Bearer TOKEN (make one with: gistmill token create NAME)"
+        )
+    return found
+
+
+def needs(scope: Scope) -> Callable[[Request], Client]:
+    """A dependency: the client as whoever asks may use it, who must have `scope`."""
+
+    def of_request(request: Request) -> Client:
+        client = everything(request)
+        asks = caller(client, request.headers, request.client and request.client.host)
+        asks.require(scope)
+        return client.of(asks)
+
+    return of_request
+
+
+Reading = Annotated[Client, Depends(needs("read"))]
+Submitting = Annotated[Client, Depends(needs("submit"))]
+Administering = Annotated[Client, Depends(needs("admin"))]
+
+
+def _from_here(headers: Headers, peer: str | None) -> None:
+    """Raises NotAllowed."""
+    if not (peer and _is_loopback(peer)) or any(name in headers for name in _FORWARDED):
+        raise NotAllowed(
+            "there are no tokens yet, so only this machine itself may ask; make one with: "
+            "gistmill token create NAME"
+        )
+    if _name(headers.get("host", "")) not in _HERE:
+        raise NotAllowed("the host that was asked for is not this one; use http://127.0.0.1")
+    origin = headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != headers.get("host"):
+        raise NotAllowed("a page of another site may not ask here")
+
+
+def _is_loopback(peer: str) -> bool:
+    try:
+        return ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    """Of a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
