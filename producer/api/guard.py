@@ -56,6 +56,7 @@ def needs(scope: Scope) -> Callable[[Request], Client]:
     def of_request(request: Request) -> Client:
         client = everything(request)
         asks = caller(client, request.headers, request.client and request.client.host)
+        request.state.token = asks.token  # for the log
         asks.require(scope)
         return client.of(asks)
 
