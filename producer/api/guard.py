@@ -77,10 +77,9 @@ def _from_here(headers: Headers, peer: str | None) -> None:
             "there are no tokens yet, so only this machine itself may ask; make one with: "
             "gistmill token create NAME"
         )
-    if (
-        headers.get("sec-fetch-site") == "cross-site"
-        and headers.get("sec-fetch-mode") != "navigate"
-    ):
+    # A browser says so also where it sends no origin. Who follows a link comes from elsewhere, too.
+    fetched = headers.get("sec-fetch-mode", "navigate") != "navigate"
+    if fetched and headers.get("sec-fetch-site") == "cross-site":
         raise NotAllowed("a page of another site may not ask here")
     if _name(headers.get("host", "")) not in _HERE:
         raise NotAllowed("the host that was asked for is not this one; use http://127.0.0.1")
