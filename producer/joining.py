@@ -8,7 +8,7 @@ summaries: memory stays flat, and nothing is kept of it. What a source holds is 
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jobs.database import Database
 from jobs.errors import UsageError
@@ -64,6 +64,9 @@ class Joined:
             if own:
                 documents = zip(range(extent.start, extent.stop), self._read(extent), strict=True)
                 yield from (_joined(n, row, own[n], names) for n, row in documents if n in own)
+
+    def write(self, form: str, out: BinaryIO) -> int:
+        return formats.WRITERS[form](self.rows(), out, self)
 
     # --- columns
 

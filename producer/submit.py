@@ -150,6 +150,8 @@ class Accepted:
 
     job_id: str
     new: bool
+    note: str | None = None
+    """What keeps it waiting, where that is known already."""
 
 
 def submit_source(

@@ -47,7 +47,7 @@ def client(configured: Settings | None = None) -> Iterator[Client]:
     from producer.client import Client
     from producer.job import NobodyWorks
 
-    with warnings.catch_warnings(), Client(configured) as opened:
+    with warnings.catch_warnings(), Client(settings=configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show
         yield opened
