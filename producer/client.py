@@ -22,6 +22,7 @@ from jobs.errors import DatabaseUnreachable, UsageError
 from jobs.settings import Settings
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
+from jobs.store.files import FileRecord
 from jobs.windows import RunWindow
 from producer import copies, times
 from producer.given import location_of
@@ -110,7 +111,7 @@ class Client:
 
     def submit(
         self,
-        documents: Iterable[str | Mapping[str, Any]] | os.PathLike[str],
+        documents: Iterable[str | Mapping[str, Any]] | os.PathLike[str] | FileRecord,
         *,
         model: str,
         name: str | None = None,
@@ -195,6 +196,10 @@ class Client:
                 raise UsageError("config and revision are for datasets of the hub, by their name")
             dataset = copies.one_split(documents, split)
             return self._accepted(self.mill.submit_dataset(request, dataset, named))
+        if isinstance(documents, FileRecord):
+            if split or config or revision:
+                raise UsageError("split, config and revision are for datasets, not for uploads")
+            return self.submit_upload(request, documents, Asked(named))
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
@@ -213,6 +218,10 @@ class Client:
         """JSON lines, or where they are `plain` a text a line."""
         return self._accepted(self.mill.submit_stream(request, stream, named, plain=plain))
 
+    def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> "Job":
+        """A file that was uploaded, on the mill's own side, where it lies."""
+        return self._accepted(self.here.submit_upload(request, file, asked))
+
     def submit_documents(
         self, request: Request, documents: "Iterable[Document]", chosen: "Chosen | None" = None
     ) -> "Job":
@@ -225,6 +234,10 @@ class Client:
         return Job(self, accepted.job_id, new=accepted.new)
 
     # --- looking
+
+    def file(self, file_id: str) -> FileRecord:
+        """An uploaded file, which `submit` takes, on the mill's own side. Raises NotFound."""
+        return self.here.file(file_id)
 
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""

@@ -19,11 +19,12 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, jobs, summaries, workers
+from jobs.store import control, files, jobs, summaries, workers
 from jobs.store.control import Retried
+from jobs.store.files import FileRecord
 from jobs.store.jobs import JobRecord
 from jobs.store.summaries import Failures
-from producer import copies, dispatch, given, listings, submit
+from producer import copies, dispatch, given, listings, submit, uploads
 from producer.evaluation.pool import Progress
 from producer.listings import Listing
 from producer.status import JobStatusView, view
@@ -43,7 +44,7 @@ class LocalMill:
     def __init__(self, configured: Settings) -> None:
         self.settings = configured
         self.caller = OWN
-        self._allowed = Allowed(configured.allowed_sources)
+        self._allowed = configured.allowed
         self._endpoints = services.connect(configured)
         self._copies = copies.folder(configured.home, self._endpoints.database_url)
         self.database = Database(self._endpoints.database_url)
@@ -91,6 +92,16 @@ class LocalMill:
         own = replace(request, owner=self.caller.token)
         return self._sent(submit.submit_source(self.database, own, location, asked, self._allowed))
 
+    def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> Accepted:
+        """A file that was uploaded, where it lies."""
+        own = replace(request, owner=self.caller.token)
+        stated = {"upload": uploads.named(file)}
+        with uploads.known_by_its_id(file):
+            accepted = submit.submit_source(
+                self.database, own, file.location, asked, Allowed((file.location,)), stated
+            )
+        return self._sent(accepted)
+
     def submit_dataset(self, request: Request, dataset: Any, named: columns.Asked) -> Accepted:
         with copies.using(self._copies):
             location = copies.as_files(dataset, self._copies)
@@ -106,6 +117,11 @@ class LocalMill:
         return accepted
 
     # --- looking
+
+    def file(self, file_id: str) -> FileRecord:
+        """An uploaded file. Raises NotFound."""
+        with self.database.transaction() as tx:
+            return files.get(tx, file_id, self.caller)
 
     def find(self, prefix: str) -> str:
         with self.database.transaction() as tx:
