@@ -5,10 +5,11 @@
     ├── NotAllowed            the request is understood and refused          exit 4
     ├── NotFound              no such job, file or model                     exit 5
     │   └── NotMigrated       the database lacks our tables                  exit 5
-    ├── Unreachable           a database or broker does not answer           exit 5
+    ├── Unreachable           a database, broker or mill does not answer     exit 5
     │   ├── DatabaseUnreachable
     │   │   └── DatabaseRefuses   it answers, and takes no writes
-    │   └── BrokerUnreachable
+    │   ├── BrokerUnreachable
+    │   └── MillUnreachable
     ├── WaitTimeout           the job was not over in time                   exit 124
     └── WorkError             raised while a worker works, with a `code` that is stored;
         │                     from a command, such as `text`                 exit 1
@@ -67,6 +68,10 @@ class DatabaseRefuses(DatabaseUnreachable):
 
 class BrokerUnreachable(Unreachable):
     """Redis does not answer."""
+
+
+class MillUnreachable(Unreachable):
+    """A mill that is asked over HTTP does not answer, or its database does not."""
 
 
 class WaitTimeout(GistmillError):

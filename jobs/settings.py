@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -117,6 +118,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home)
     database_url: str | None = None
     broker_url: str | None = None
+    url: str | None = None
+    """Of a mill's HTTP API, which is asked instead of the database; None is this machine's mill."""
+    token: SecretStr | None = None
+    """What that mill knows us by."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is for people where the log goes to a terminal, JSON elsewhere."""
     allow_insecure: bool = False
@@ -147,6 +152,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """`GISTMILL_BROKER_URL=` is unset, whatever the file says."""
         return {name: value for name, value in given.items() if value != ""}
+
+    @property
+    def here(self) -> Self:
+        """The same, of this machine's own mill."""
+        return self.model_copy(update={"url": None, "token": None})
 
     @property
     def uploads_root(self) -> str:
@@ -273,12 +283,15 @@ def colour_wanted() -> bool:
 
 
 def _exactly(settings: Settings) -> dict[str, str]:
-    """The variables that give these settings in whatever folder: no file is read."""
+    """The variables that give these settings in whatever folder: no file is read. Processes of
+    ours are of the mill: they ask none over HTTP."""
     return {
         "GISTMILL_CONFIG": "",
         "GISTMILL_HOME": str(settings.home),
         "GISTMILL_DATABASE_URL": settings.database_url or "",
         "GISTMILL_BROKER_URL": settings.broker_url or "",
+        "GISTMILL_URL": "",
+        "GISTMILL_TOKEN": "",
         "GISTMILL_LOG_FORMAT": settings.log_format,
         "GISTMILL_ALLOW_INSECURE": str(settings.allow_insecure),
         "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
@@ -295,7 +308,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{where}: {unknown('timing', key[-1], Timings.model_fields)}"
     # A URL's value is never said: a password may stand in it.
-    secret = key[0].endswith("_url") or "@" in repr(first["input"])
+    secret = key[0].endswith("url") or key[0] == "token" or "@" in repr(first["input"])
     got = "" if secret else f" (got {first['input']!r})"
     return f"{where}: {'.'.join(key)}: {first['msg'].removeprefix('Value error, ')}{got}"
 

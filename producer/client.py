@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary, finalize
 
 from jobs import columns, model_names, parameters
 from jobs import settings as configuration
-from jobs.errors import DatabaseUnreachable, UsageError
+from jobs.errors import DatabaseUnreachable, MillUnreachable, UsageError
 from jobs.settings import Settings
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
@@ -29,6 +29,7 @@ from producer.given import location_of
 from producer.job import Job, NobodyWorks
 from producer.local import LocalMill
 from producer.mill import Mill
+from producer.remote.mill import RemoteMill
 from producer.status import JobStatusView
 from producer.submit import Accepted, Request
 
@@ -55,9 +56,11 @@ class Client:
     keeps them for as long as it is open.
     """
 
-    def __init__(self, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, settings: Settings | None = None
+    ) -> None:
         self.settings = settings or configuration.load()
-        self.mill: Mill = LocalMill(self.settings)
+        self.mill: Mill = _mill(self.settings, url, token)
         # Also for the client behind `gistmill.submit`, which nobody closes by hand.
         self.close = finalize(self, self.mill.close)
 
@@ -262,10 +265,10 @@ class Client:
         return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:
-        """What `look` returns. While the database does not answer it is asked again, for
-        `Timings.outage` seconds at most and not after `until`, of the monotonic clock.
+        """What `look` returns. While the mill or its database does not answer it is asked again,
+        for `Timings.outage` seconds at most and not after `until`, of the monotonic clock.
 
-        Raises DatabaseUnreachable after that.
+        Raises DatabaseUnreachable or MillUnreachable after that.
         """
         ends = monotonic() + self.settings.timings.outage
         ends = ends if until is None else min(ends, until)
@@ -273,7 +276,7 @@ class Client:
         while True:
             try:
                 return look()
-            except DatabaseUnreachable as error:
+            except (DatabaseUnreachable, MillUnreachable) as error:
                 if monotonic() >= ends:
                     raise
                 if not warned:
@@ -284,6 +287,17 @@ class Client:
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on: `dispatcher`, `worker`."""
         return self.mill.missing()
+
+
+def _mill(configured: Settings, url: str | None, token: str | None) -> Mill:
+    url = url or configured.url
+    if url is None:
+        if token is not None:
+            raise UsageError("a token is for a mill's HTTP API; name its URL too")
+        return LocalMill(configured)
+    if token is None and configured.token is not None:
+        token = configured.token.get_secret_value()
+    return RemoteMill(url, token, configured)
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:

@@ -158,7 +158,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         engine=job.engine,
         dtype=job.dtype,
         fallback=job.fallback,
-        source=_public_source(job.source),
+        source=public_source(job.source),
         parameters=_parameters(job),
         prompt=(job.parameters or job.requested).get("prompt"),
         labels=job.labels,
@@ -194,7 +194,7 @@ def _parameters(job: JobRecord) -> dict[str, Any] | None:
     return None if job.parameters is None else Effective(**job.parameters).flat()
 
 
-def _public_source(source: dict[str, Any]) -> dict[str, Any]:
+def public_source(source: dict[str, Any]) -> dict[str, Any]:
     if "upload" in source:
         # Where the server keeps it is nobody's business.
         file = {"file": source["upload"]["id"], "filename": source["upload"]["name"]}

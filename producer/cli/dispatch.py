@@ -25,7 +25,7 @@ def command() -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with output.client() as client:
+    with output.client_here() as client:
         timings = client.settings.timings
         me = presence.of_this_process("dispatcher")
         logs.configure(form, dispatcher=me.name)

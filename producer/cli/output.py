@@ -6,7 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import click
 
 from jobs import settings
 from jobs.states import JobStatus
+from producer.cli import url
 
 if TYPE_CHECKING:
     from jobs.settings import Settings
@@ -43,14 +44,21 @@ def coloured(text: str, colour: str) -> str:
 
 @contextmanager
 def client(configured: Settings | None = None) -> Iterator[Client]:
-    """A client whose warnings are lines on standard error."""
+    """A client whose warnings are lines on standard error: of the mill that `--url` or the
+    settings name, or where they are given of `configured`."""
     from producer.client import Client
     from producer.job import NobodyWorks
 
-    with warnings.catch_warnings(), Client(settings=configured) as opened:
+    named = url.chosen() if configured is None else None
+    with warnings.catch_warnings(), Client(named, settings=configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show
         yield opened
+
+
+def client_here() -> AbstractContextManager[Client]:
+    """A client of this machine's own mill, for those who run it."""
+    return client(settings.load().here)
 
 
 def _show(

@@ -12,7 +12,7 @@ import click
 from jobs.errors import NotFound, UsageError
 from jobs.states import JobStatus
 from producer import formats
-from producer.cli import output
+from producer.cli import output, url
 
 if TYPE_CHECKING:
     from producer.listings import Listing
@@ -30,6 +30,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--join", is_flag=True, help="The source's own columns, and the summary.")
 @click.option(
     "--summary-column",

@@ -32,7 +32,7 @@ def command(host: str, port: int) -> int:
     from jobs.store import tokens
     from producer.api.listening import is_here, listen
 
-    with output.client() as client:
+    with output.client_here() as client:
         with client.database.transaction() as tx:
             if not is_here(host) and not tokens.any_live(tx):
                 raise NotAllowed(

@@ -61,6 +61,8 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
         ("home", str(tmp_path / "mill"), str(path)),
         ("database_url", "postgresql://me:***@host/db?sslpassword=***", str(path)),
         ("broker_url", None, "default"),
+        ("url", None, "default"),
+        ("token", None, "default"),
         ("log_format", "auto", "default"),
         ("allow_insecure", False, "default"),
         ("allowed_sources", None, "default"),
