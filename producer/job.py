@@ -164,25 +164,26 @@ class Job:
     # --- asking
 
     def cancel(self) -> None:
-        """Stop it; what is done is kept. Raises NotAllowed where it is over."""
+        """Stop it; what is done is kept. Raises WrongState where it is over."""
         self._mill.cancel(self.id)
 
     def pause(self) -> None:
-        """Stop it for now; a batch in hand is finished. Raises NotAllowed."""
+        """Stop it for now; a batch in hand is finished. Raises WrongState."""
         self._mill.pause(self.id)
 
     def resume(self) -> None:
-        """Go on with a paused job, or one that its error rate ended. Raises NotAllowed."""
+        """Go on with a paused job, or one that its error rate ended. Raises WrongState."""
         self._mill.resume(self.id)
 
     def set_priority(self, priority: int) -> None:
-        """Jobs of a higher priority go first. Raises NotAllowed where it is over."""
+        """Jobs of a higher priority go first. Raises WrongState where it is over."""
         check_priority(priority)
         self._mill.set_priority(self.id, priority)
 
     def retry(self, error: str | None = None) -> "Retried":
         """Do again what failed, of one error code alone if given, and what was cut off.
 
-        Raises NotAllowed where the job is not over or was a dry run.
+        Raises WrongState where the job is not over or was a dry run, UsageError for a code that
+        no document fails with.
         """
         return self._mill.retry(self.id, error)

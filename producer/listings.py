@@ -25,6 +25,13 @@ class Listing(Columns, Protocol):
         """The column with the summaries."""
 
 
+class Numbered(Listing, Protocol):
+    """On the mill's own side, where the index of each row is known."""
+
+    def numbered(self, after: int = -1) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows with the index of each; those above `after`."""
+
+
 class Results(ResultColumns):
     """Result rows as they are."""
 
@@ -40,6 +47,10 @@ class Results(ResultColumns):
     def write(self, form: str, out: BinaryIO) -> int:
         return formats.WRITERS[form](self.rows(), out, self)
 
+    def numbered(self, after: int = -1) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row in results.rows(self._database, self._job_id, after):
+            yield row["index"], row
+
 
 @contextmanager
 def listing(
@@ -49,7 +60,7 @@ def listing(
     *,
     join: bool,
     summary_column: str | None = None,
-) -> Iterator[Listing]:
+) -> Iterator[Numbered]:
     """`sources` opens what reads the source of a join, which is let go of at the end. See
     `joining.Joined`."""
     if not join:

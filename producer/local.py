@@ -14,7 +14,7 @@ from jobs.callers import OWN, Caller
 from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Document
-from jobs.errors import NotAllowed, Unreachable
+from jobs.errors import DOCUMENT_CODES, Unreachable, UsageError, WrongState
 from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
@@ -26,7 +26,7 @@ from jobs.store.jobs import JobRecord
 from jobs.store.summaries import Failures
 from producer import copies, dispatch, given, listings, submit, uploads
 from producer.evaluation.pool import Progress
-from producer.listings import Listing
+from producer.listings import Numbered
 from producer.status import JobStatusView, view
 from producer.submit import Accepted, Request
 
@@ -154,7 +154,7 @@ class LocalMill:
 
     def listing(
         self, job_id: str, *, join: bool, summary_column: str | None
-    ) -> AbstractContextManager[Listing]:
+    ) -> AbstractContextManager[Numbered]:
         return listings.listing(
             self.database, self.sources, job_id, join=join, summary_column=summary_column
         )
@@ -210,6 +210,8 @@ class LocalMill:
         self._ask(change, job_id, "there is nothing left to do")
 
     def retry(self, job_id: str, error: str | None) -> Retried:
+        if error is not None and error not in DOCUMENT_CODES:
+            raise UsageError(f"error {error!r}: write one of {', '.join(DOCUMENT_CODES)}")
         with self.database.transaction() as tx:
             retried = control.retry(tx, job_id, error)
             if retried is None:
@@ -237,5 +239,5 @@ class LocalMill:
                 raise _refused(tx, job_id, otherwise)
 
 
-def _refused(tx: Transaction, job_id: str, why: str) -> NotAllowed:
-    return NotAllowed(f"{job_id} is {jobs.get(tx, job_id).status}: {why}")
+def _refused(tx: Transaction, job_id: str, why: str) -> WrongState:
+    return WrongState(f"{job_id} is {jobs.get(tx, job_id).status}: {why}")

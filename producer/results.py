@@ -19,9 +19,9 @@ _PAGE = 1000
 _JSON_LINES = ("", "jsonl", "json", "ndjson")
 
 
-def rows(database: Database, job_id: str) -> Iterator[dict[str, Any]]:
-    """Result rows in order of index, read a page at a time: no transaction stays open."""
-    after = -1
+def rows(database: Database, job_id: str, after: int = -1) -> Iterator[dict[str, Any]]:
+    """Result rows in order of index, those above `after`, read a page at a time: no transaction
+    stays open."""
     while True:
         with database.transaction() as tx:
             page = summaries.page(tx, job_id, after, _PAGE)

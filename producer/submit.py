@@ -17,7 +17,7 @@ from jobs.allowed_sources import Allowed
 from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
-from jobs.errors import UsageError
+from jobs.errors import KeyTaken, UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline
@@ -227,7 +227,7 @@ def _earlier(tx: Transaction, request: Request) -> Earlier | None:
 
 def _same(request: Request, earlier: Earlier, content: Content) -> Accepted:
     if earlier.content_sha256 != content.sha256():
-        raise UsageError(
+        raise KeyTaken(
             f"idempotency key {request.idempotency_key!r} belongs to {earlier.id}, which has "
             "other documents or parameters; choose another key"
         )
