@@ -5,7 +5,7 @@ second job is made: the same content is the first job, other content is an error
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,6 +31,8 @@ _MOST_PRIORITY = 1000
 _LARGEST_SHARD = 1_000_000
 
 _PASSING = ("modified_ns", "guessed")
+_OF_AN_UPLOAD = ("upload", "path", "url")
+"""Each upload of the same file has others."""
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -172,8 +174,9 @@ def submit_source(
     found = sources.describe(location, asked, allowed)
     found = replace(found, source={**found.source, **(facts or {})})
     content = request.content()
-    content.add(_lasting(found.source))
-    found = replace(found, files=_each(found.files, content))
+    passing = (*_PASSING, *_OF_AN_UPLOAD) if "upload" in found.source else _PASSING
+    content.add(_without(found.source, passing))
+    found = replace(found, files=_each(found.files, content, passing))
     with database.transaction() as tx:
         locks.may_idle(tx)
         if earlier := _earlier(tx, request):
@@ -189,15 +192,15 @@ def submit_source(
     return Accepted(job.id, new=True)
 
 
-def _each(files: Iterator[File], content: Content) -> Iterator[File]:
+def _each(files: Iterator[File], content: Content, passing: Sequence[str]) -> Iterator[File]:
     for file in files:
-        content.add(_lasting(file))
+        content.add(_without(file, passing))
         yield file
 
 
-def _lasting(stored: Mapping[str, Any]) -> dict[str, Any]:
+def _without(stored: Mapping[str, Any], passing: Sequence[str]) -> dict[str, Any]:
     """Without what says nothing of what is in it: when it was written, and who chose columns."""
-    return {name: value for name, value in stored.items() if name not in _PASSING}
+    return {name: value for name, value in stored.items() if name not in passing}
 
 
 def submit_documents(

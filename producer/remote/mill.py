@@ -9,7 +9,6 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from time import sleep
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
 
 from jobs import columns
 from jobs.allowed_sources import is_url
@@ -131,11 +130,13 @@ class RemoteMill:
         """Under a key, so that it can be asked again where nobody knows whether it was heard."""
         # Of ours, where the user has none: then it is new however often it was asked.
         key = request.idempotency_key or f"once-{token_hex(16)}"
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(f"idempotency key {key!r}: over HTTP it is of ASCII characters alone")
         body = {name: value for name, value in source.items() if value is not None}
         for left in reversed(range(_TRIES)):
             try:
                 status, job = self._connection.post(
-                    "/v1/jobs", {**_options(request), **body}, {"Idempotency-Key": quote(key)}
+                    "/v1/jobs", {**_options(request), **body}, {"Idempotency-Key": key}
                 )
             except NotAllowed as error:
                 if request.idempotency_key and key in str(error):
