@@ -181,7 +181,7 @@ def delete_file(client: Submitting, file_id: str) -> Deleted:
     file = _record(client, file_id)
     with client.database.transaction() as tx:
         if files.is_needed(tx, file.id):
-            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel that")
+            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel it first")
         files.delete_one(tx, file.id)
     uploads.forget(file)
     return Deleted(id=file.id)

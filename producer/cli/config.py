@@ -21,6 +21,7 @@ _UNSET = {
     "allowed_sources": "anywhere",
     "url": "this machine's mill",
     "token": "none",
+    "uploads": "below the home",
 }
 # From the user's name to the last @, as a password may hold one itself.
 _PASSWORD = re.compile(r"(://[^:@/?#]*:).*@|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
@@ -64,10 +65,11 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
-    yield Shown("url", configured.url, settings.origin("url"))
+    url = configured.url and without_password(configured.url)
+    yield Shown("url", url, settings.origin("url"))
     hidden = "***" if configured.token else None
     yield Shown("token", hidden, settings.origin("token"))
-    for name in ("log_format", "allow_insecure", "allowed_sources"):
+    for name in ("log_format", "allow_insecure", "allowed_sources", "uploads", "max_upload_bytes"):
         yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 
