@@ -5,6 +5,7 @@ home = "mill"                # beside this file, unless absolute
 broker_url = "rediss://:password@host:6379/0"
 log_format = "json"          # or "console"; without it, as fits where the log goes
 allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
+webhook_networks = ["10.0.0.0/8"]  # private networks that webhooks may be sent to
 
 [timings]
 lease = 120

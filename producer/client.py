@@ -30,7 +30,7 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, jobs, workers
+from jobs.store import control, deliveries, jobs, workers
 from jobs.windows import RunWindow
 from producer import copies, dispatch, times
 from producer.given import location_of, of_python
@@ -42,6 +42,7 @@ from producer.submit import (
     submit_documents,
     submit_source,
 )
+from producer.webhooks import addresses, signing
 
 if TYPE_CHECKING:
     from producer.evaluation.diff import Diff
@@ -124,6 +125,7 @@ class Client:
         max_error_rate: float | None = None,
         reuse: bool = True,
         dry_run: bool = False,
+        webhook: str | None = None,
     ) -> "Job":
         """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
         `datasets.Dataset`.
@@ -135,10 +137,12 @@ class Client:
         `revision` is a branch, a tag or a commit. `generate` takes any other
         GenerationConfig field; `window` and `deadline` are written as on the command line. With
         `reuse` a text that was summarized before in the same way, in this job or another, is not
-        summarized again, unless it is sampled.
+        summarized again, unless it is sampled. `webhook` is a URL that is told, signed, when the
+        job is over.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
-        it does not lie below the setting `allowed_sources`.
+        it does not lie below the setting `allowed_sources`, or where a webhook's address is
+        private and not of the setting `webhook_networks`.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -169,6 +173,7 @@ class Client:
             max_error_rate=max_error_rate,
             reuse=reuse,
             dry_run=dry_run,
+            webhook=webhook,
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
@@ -186,15 +191,25 @@ class Client:
 
     def submit_source(self, request: Request, location: str, asked: Asked) -> "Job":
         """`location` is a path, a pattern of paths, or a URL."""
-        request = replace(request, owner=self.caller.token)
+        request = self._as_ours(request)
         return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
 
     def submit_documents(
         self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
     ) -> "Job":
         """`chosen` are the columns that the documents came from, if from any."""
-        request = replace(request, owner=self.caller.token)
+        request = self._as_ours(request)
         return self._accepted(submit_documents(self.database, request, documents, chosen))
+
+    def _as_ours(self, request: Request) -> Request:
+        if request.webhook is not None:
+            addresses.check(request.webhook, self.settings.webhook_networks)
+        return replace(request, owner=self.caller.token)
+
+    def webhook_secret(self) -> str:
+        """What this client's user checks the signatures of webhooks with."""
+        with self.database.transaction() as tx:
+            return signing.secret_of(deliveries.secret(tx), self.caller.token)
 
     def _submit_dataset(self, request: Request, dataset: Any, named: columns.Asked) -> "Job":
         with copies.using(self._copies):

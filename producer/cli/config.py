@@ -58,7 +58,7 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
-    for name in ("log_format", "allow_insecure", "allowed_sources"):
+    for name in ("log_format", "allow_insecure", "allowed_sources", "webhook_networks"):
         yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 
