@@ -34,7 +34,7 @@ def parsed(url: str) -> httpx.URL:
         _ = urlsplit(url).port  # httpx takes any number
     except (httpx.InvalidURL, ValueError):
         raise UsageError("webhook: not a URL; write https://HOST/PATH") from None
-    if found.scheme not in _PORTS or not found.host:
+    if found.scheme not in _PORTS or not found.raw_host:
         raise UsageError("webhook: write https://HOST/PATH")
     if found.userinfo or "@" in found.netloc.decode("ascii", "replace"):
         raise UsageError("webhook: leave user and password out; what is sent is signed instead")
@@ -47,16 +47,20 @@ def check(url: str, networks: Sequence[str]) -> None:
     """A first answer. Raises UsageError for what is no URL or has no address, and NotAllowed for
     one that is private and not of these networks."""
     found = parsed(url)
+    host = found.raw_host.decode("ascii")
     try:
-        checked(found.host, found.port or _PORTS[found.scheme], networks)
+        checked(host, found.port or _PORTS[found.scheme], networks)
     except OSError as error:
-        raise UsageError(f"webhook: {found.host} has no address ({error.strerror})") from None
+        raise UsageError(f"webhook: {host} has no address ({error.strerror})") from None
 
 
 def checked(host: str, port: int, networks: Sequence[str]) -> list[str]:
     """The addresses of a host. Raises OSError where it has none, and NotAllowed where one of them
     is private."""
-    given = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        given = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(0, f"not a name: {error}") from None
     addresses = dict.fromkeys(str(found[0]) for *_, found in given)
     for each in addresses:
         if not is_allowed(each, networks):

@@ -40,7 +40,7 @@ def post(
                     port=where.port,
                     target=where.raw_path,
                 ),
-                headers={**_ALWAYS, **headers},
+                headers=[*_ALWAYS.items(), *headers.items()],
                 content=body.encode(),
             ) as response,
         ):

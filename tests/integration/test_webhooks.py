@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from jobs.callers import Caller
 from jobs.errors import NotAllowed, UsageError
 from jobs.settings import Settings
 from jobs.store import deliveries
 from producer import dispatch
+from producer.api import app
 from producer.client import Client
 from producer.job import Job
 from producer.webhooks.senders import Senders
@@ -225,6 +227,20 @@ def test_each_user_has_a_secret_of_their_own(client: Client) -> None:
     assert not secrets & {each.webhook_secret() for each in (client, *users)}
 
 
+def test_over_http(client: Client, receiver: Receiver) -> None:
+    with TestClient(
+        app.create(client), base_url="http://localhost", client=("127.0.0.1", 1)
+    ) as ask:
+        body = {"documents": ["A text."], "model": "lead-1", "webhook": receiver.url}
+        made = ask.post("/v1/jobs", json=body)
+        assert made.status_code == 201, made.text
+        assert made.json()["webhook"]["state"] == "waiting"
+        refused = ask.post("/v1/jobs", json={**body, "webhook": "http://10.1.2.3/"})
+        assert refused.status_code == 403
+        assert "webhook_networks" in refused.text
+        assert ask.get("/v1/webhooks/secret").json()["secret"] == client.webhook_secret()
+
+
 # --- where it may go
 
 
@@ -238,6 +254,7 @@ def test_each_user_has_a_secret_of_their_own(client: Client) -> None:
         ("https://example.org/#part", "leave out what follows #"),
         ("https://example.org:99999/", "not a URL"),
         ("https://no-such-host.invalid/", "has no address"),
+        ("https://" + 64 * "a" + ".org/", "has no address"),
         ("https://example.org/" + 2000 * "a", "2,000 characters at most"),
     ],
 )
