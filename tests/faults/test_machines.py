@@ -61,15 +61,16 @@ def spread(
             request.node.add_report_section("teardown", "mill", mill.logs())
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_worker_is_cut_off_and_brought_back(spread: Ground, machines: Machines) -> None:
     """A worker's machine loses its network for two leases in the middle of a job."""
     ground, lease = spread, spread.lease
-    seconds = lease / 60
+    # Long enough for a lease to run out, and for another beside it.
+    documents, seconds = (1200, 0.1) if lease < 10 else (3000, 0.25)
     ground.mill.start("front", "dispatch")
     for name in _WORKERS:
         ground.worker(name, seconds=seconds)
-    ground.submit(1200, shard_size=16)
+    ground.submit(documents, shard_size=16)
     eventually(lambda: all(map(_holds_a_shard(ground), _WORKERS)), "all are at work")
     machines.cut_off("w1")
     ground.fault()
@@ -79,7 +80,7 @@ def test_a_worker_is_cut_off_and_brought_back(spread: Ground, machines: Machines
     ground.progress(100)
     machines.bring_back("w1")
     eventually(lambda: _holds_a_shard(ground)("w1"), "it works again", 3 * lease)
-    ground.settle(patience=300, waste=64)
+    ground.settle(patience=400, waste=64)
 
 
 def test_the_api_from_another_machine(spread: Ground, machines: Machines) -> None:
