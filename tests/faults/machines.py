@@ -6,6 +6,7 @@ own: files, clock and host name are those of this one.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -163,7 +164,8 @@ def _running(command: list[str], log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
+        # By SIGTERM PostgreSQL would wait for its clients, those that are cut off among them.
+        process.send_signal(signal.SIGINT)
         process.wait()
 
 

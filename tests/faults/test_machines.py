@@ -80,7 +80,7 @@ def test_a_worker_is_cut_off_and_brought_back(spread: Ground, machines: Machines
     ground.progress(100)
     machines.bring_back("w1")
     eventually(lambda: _holds_a_shard(ground)("w1"), "it works again", 3 * lease)
-    ground.settle(patience=400, waste=64)
+    ground.settle(patience=400, waste=64, in_turn=True)
 
 
 def test_the_api_from_another_machine(spread: Ground, machines: Machines) -> None:
