@@ -8,8 +8,9 @@ take, is for the command line to know.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -69,6 +70,13 @@ class Timings(BaseModel):
     """How often someone who waits for a job looks at it."""
     outage: PositiveFloat = 60.0
     """For how long someone who waits for a job waits for a database that is down."""
+    webhook_timeout: PositiveFloat = 10.0
+    """How long the receiver of a webhook may take to answer."""
+    webhook_first: PositiveFloat = 5.0
+    """How long after the first try a webhook is sent again; each wait is four times the last."""
+    webhook_longest: PositiveFloat = 14_400.0
+    webhook_tries: PositiveInt = 12
+    """Within 22 hours, with the waits as they are."""
     services_start: PositiveFloat = 60.0
     services_linger: PositiveFloat = 3.0
     """How long embedded services outlive their last client."""
@@ -79,12 +87,16 @@ def default_home() -> Path:
     return Path(data) / "gistmill"
 
 
-def _listed(given: Any) -> Any:
-    """A variable's text as the list that it is."""
-    try:
-        return json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        raise ValueError("""not JSON; write it as in '["/data", "s3://corpus/"]'""") from None
+def _listed(example: str) -> Callable[[Any], Any]:
+    """Makes of a variable's text the list that it is."""
+
+    def listed(given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError(f"not JSON; write it as in '{example}'") from None
+
+    return listed
 
 
 def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -105,7 +117,27 @@ def _is_root(given: str) -> str:
 
 # Not decoded by pydantic-settings, which says of bad JSON only that it is.
 AllowedSources = Annotated[
-    tuple[str, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_are_sources)
+    tuple[str, ...] | None,
+    NoDecode,
+    BeforeValidator(_listed('["/data", "s3://corpus/"]')),
+    AfterValidator(_are_sources),
+]
+
+
+def _are_networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    for each in given:
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(f"{each!r} is no network; write one as in 10.0.0.0/8") from None
+    return given
+
+
+Networks = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_listed('["10.0.0.0/8"]')),
+    AfterValidator(_are_networks),
 ]
 
 
@@ -133,6 +165,8 @@ class Settings(BaseSettings):
     such as s3://bucket/uploads; None is `uploads` under the home."""
     max_upload_bytes: PositiveInt = 10 * 2**30
     """The largest file that is taken over HTTP."""
+    webhook_networks: Networks = ()
+    """Private networks whose addresses webhooks may be sent to; public ones always may."""
     timings: Timings = Timings()
 
     @classmethod
@@ -297,6 +331,7 @@ def _exactly(settings: Settings) -> dict[str, str]:
         "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
         "GISTMILL_UPLOADS": settings.uploads or "",
         "GISTMILL_MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
+        "GISTMILL_WEBHOOK_NETWORKS": json.dumps(settings.webhook_networks),
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 

@@ -8,6 +8,7 @@ log_format = "json"          # or "console"; without it, as fits where the log g
 allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
 uploads = "s3://mill/uploads"  # where files lie that were uploaded over HTTP
 max_upload_bytes = 1_000_000_000
+webhook_networks = ["10.0.0.0/8"]  # private networks that webhooks may be sent to
 
 [timings]
 lease = 120

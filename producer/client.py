@@ -106,6 +106,10 @@ class Client:
         other.mill = self.here.of(caller)
         return other
 
+    def webhook_secret(self) -> str:
+        """What this client's user checks the signatures of webhooks with."""
+        return self.here.webhook_secret()
+
     def sources(self) -> "Sources":
         """Reads the documents of this client's jobs, on this machine. To be closed."""
         return self.here.sources()
@@ -147,6 +151,7 @@ class Client:
         max_error_rate: float | None = None,
         reuse: bool = True,
         dry_run: bool = False,
+        webhook: str | None = None,
     ) -> "Job":
         """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
         `datasets.Dataset`.
@@ -158,10 +163,12 @@ class Client:
         `revision` is a branch, a tag or a commit. `generate` takes any other
         GenerationConfig field; `window` and `deadline` are written as on the command line. With
         `reuse` a text that was summarized before in the same way, in this job or another, is not
-        summarized again, unless it is sampled.
+        summarized again, unless it is sampled. `webhook` is a URL that is told, signed, when the
+        job is over.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
-        it does not lie below the setting `allowed_sources`.
+        it does not lie below the setting `allowed_sources`, or where a webhook's address is
+        private and not of the setting `webhook_networks`.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -192,6 +199,7 @@ class Client:
             max_error_rate=max_error_rate,
             reuse=reuse,
             dry_run=dry_run,
+            webhook=webhook,
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):

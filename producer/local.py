@@ -19,7 +19,7 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, files, jobs, summaries, workers
+from jobs.store import control, deliveries, files, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.files import FileRecord
 from jobs.store.jobs import JobRecord
@@ -29,6 +29,7 @@ from producer.evaluation.pool import Progress
 from producer.listings import Numbered
 from producer.status import JobStatusView, view
 from producer.submit import Accepted, Request
+from producer.webhooks import addresses, signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,16 +86,16 @@ class LocalMill:
         self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
     ) -> Accepted:
         """`chosen` are the columns that the documents came from, if from any."""
-        own = replace(request, owner=self.caller.token)
+        own = self._as_ours(request)
         return self._sent(submit.submit_documents(self.database, own, documents, chosen))
 
     def submit_source(self, request: Request, location: str, asked: Asked) -> Accepted:
-        own = replace(request, owner=self.caller.token)
+        own = self._as_ours(request)
         return self._sent(submit.submit_source(self.database, own, location, asked, self._allowed))
 
     def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> Accepted:
         """A file that was uploaded, where it lies."""
-        own = replace(request, owner=self.caller.token)
+        own = self._as_ours(request)
         stated = {"upload": uploads.named(file)}
         with uploads.known_by_its_id(file):
             accepted = submit.submit_source(
@@ -106,6 +107,16 @@ class LocalMill:
         with copies.using(self._copies):
             location = copies.as_files(dataset, self._copies)
             return self.submit_source(request, str(location), Asked(named, format="arrow"))
+
+    def _as_ours(self, request: Request) -> Request:
+        if request.webhook is not None:
+            addresses.check(request.webhook, self.settings.webhook_networks)
+        return replace(request, owner=self.caller.token)
+
+    def webhook_secret(self) -> str:
+        """What the caller checks the signatures of webhooks with."""
+        with self.database.transaction() as tx:
+            return signing.secret_of(deliveries.secret(tx), self.caller.token)
 
     def _sent(self, accepted: Accepted) -> Accepted:
         """A broker that is down is no error: the job is there, and that is said."""

@@ -26,6 +26,7 @@ from jobs.sources.located import File
 from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
+from producer.webhooks import addresses
 
 _MOST_PRIORITY = 1000
 _LARGEST_SHARD = 1_000_000
@@ -63,9 +64,13 @@ class Request:
     dry_run: bool = False
     owner: str | None = None
     """The token that it comes with."""
+    webhook: str | None = None
+    """A URL that is told when the job is over."""
 
     def __post_init__(self) -> None:
         self._check_texts()
+        if self.webhook is not None:
+            addresses.parsed(self.webhook)
         _one_of("engine", self.engine, get_args(Engine))
         _one_of("dtype", self.dtype, get_args(Dtype))
         size = self.shard_size
@@ -116,6 +121,7 @@ class Request:
             fair_group=f"{self.fair_by}={self.labels[self.fair_by]}" if self.fair_by else "",
             max_error_rate=self.max_error_rate,
             owner=self.owner,
+            webhook=self.webhook,
         )
 
     def content(self) -> "Content":

@@ -69,7 +69,14 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     yield Shown("url", url, settings.origin("url"))
     hidden = "***" if configured.token else None
     yield Shown("token", hidden, settings.origin("token"))
-    for name in ("log_format", "allow_insecure", "allowed_sources", "uploads", "max_upload_bytes"):
+    for name in (
+        "log_format",
+        "allow_insecure",
+        "allowed_sources",
+        "uploads",
+        "max_upload_bytes",
+        "webhook_networks",
+    ):
         yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 

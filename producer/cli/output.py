@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobs.settings import Settings
     from producer.client import Client
     from producer.forecast import Eta
-    from producer.status import BatchingView, ForecastView, JobStatusView, Span
+    from producer.status import BatchingView, ForecastView, JobStatusView, Span, WebhookView
 
 
 def hint(message: str) -> None:
@@ -108,17 +108,26 @@ def line(job: JobStatusView) -> str:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
     if job.error:
-        return f"{text}\n  {_reason(job.error)}"
-    return f"{text}\n  {_reason(job.note)}; {next_try(job.note)}" if job.note else text
+        text = f"{text}\n  {_reason(job.error)}"
+    elif job.note:
+        text = f"{text}\n  {_reason(job.note)}; {next_try(job.note['next_try_at'])}"
+    return f"{text}\n  {webhook(job.webhook)}" if job.webhook and job.webhook.last_error else text
+
+
+def webhook(said: WebhookView) -> str:
+    """Of one that was not told yet."""
+    tries = counted(said.tries, "try", "tries")
+    when = "given up" if said.next_try_at is None else next_try(said.next_try_at)
+    return f"webhook {said.url}: {tries}, {said.last_error}; {when}"
 
 
 def _reason(found: dict[str, Any]) -> str:
     return f"{found['code']}: {found['message']}"
 
 
-def next_try(note: dict[str, Any]) -> str:
-    """When what failed is tried again."""
-    left = note["next_try_at"] - time()
+def next_try(at: int) -> str:
+    """When what failed is tried again, in unix seconds."""
+    left = at - time()
     return f"next try in {duration(left)}" if left >= 1 else "trying again"
 
 

@@ -58,6 +58,7 @@ Examples:
 @click.option("--max-error-rate", type=float, metavar="SHARE", help="0.2: fail above one in five.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitted twice, it is one job.")
 @click.option("--no-reuse", is_flag=True, help="Summarize again what was summarized before.")
+@click.option("--webhook", metavar="URL", help="Tell it, signed, when the job is over.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, from a sample.")
 @click.option(
     "--wait/--detach", default=None, help="Wait for the end, or not. [default: wait on a terminal]"
@@ -116,6 +117,7 @@ def _request(given: dict[str, Any]) -> Request:
         max_error_rate=given["max_error_rate"],
         reuse=not given["no_reuse"],
         dry_run=given["dry_run"],
+        webhook=given["webhook"],
     )
 
 

@@ -113,7 +113,7 @@ def describe(job: JobStatusView, recent: float | None) -> str:
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
     if job.note:
-        parts.append(f"{job.note['code']}, {output.next_try(job.note)}")
+        parts.append(f"{job.note['code']}, {output.next_try(job.note['next_try_at'])}")
     return ", ".join(parts)
 
 
