@@ -1,4 +1,4 @@
-# Two images: `producer` submits, dispatches, migrates and reports, and has no torch; `worker`
+# Two images: `producer` submits, dispatches, serves the API, migrates and reports, and has no torch; `worker`
 # runs models. How they are used, and that nobody has built them yet: docs/deploying.md.
 
 FROM python:3.11-slim AS build
@@ -16,6 +16,9 @@ COPY producer ./producer
 COPY worker ./worker
 RUN --mount=type=cache,target=/root/.cache/pip /opt/gistmill/bin/pip install .
 
+FROM build AS build-producer
+RUN --mount=type=cache,target=/root/.cache/pip /opt/gistmill/bin/pip install '.[serve]'
+
 FROM build AS build-worker
 # torch comes from pip's default index. Its wheel there for Linux on x86-64 brings a CUDA of its
 # own, so a GPU needs no other base image, only a driver and the NVIDIA Container Toolkit on
@@ -28,7 +31,9 @@ RUN --mount=type=cache,target=/root/.cache/pip /opt/gistmill/bin/pip install '.[
 
 FROM python:3.11-slim AS runtime
 # By number, so that a host that mounts folders knows whom to let read them.
-RUN useradd --no-log-init --uid 10001 --create-home --home-dir /var/lib/gistmill gistmill
+# A new volume takes the owner of the folder that it is mounted on.
+RUN useradd --no-log-init --uid 10001 --create-home --home-dir /var/lib/gistmill gistmill \
+    && install --directory --owner=gistmill --group=gistmill /srv/uploads
 ENV PATH=/opt/gistmill/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GISTMILL_HOME=/var/lib/gistmill \
@@ -38,7 +43,7 @@ USER 10001
 ENTRYPOINT ["gistmill"]
 
 FROM runtime AS producer
-COPY --from=build /opt/gistmill /opt/gistmill
+COPY --from=build-producer /opt/gistmill /opt/gistmill
 CMD ["--help"]
 
 FROM runtime AS worker

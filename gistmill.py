@@ -60,6 +60,7 @@ _SECTIONS = {
         "dispatch": ("producer.cli.dispatch:command", "run a dispatcher"),
         "serve": ("producer.cli.serve:command", "the HTTP API and the page"),
         "token": ("", "create, ls, revoke"),
+        "webhook": ("", "secret"),
         "migrate": ("producer.cli.migrate:command", "the database's tables"),
         "doctor": ("producer.cli.doctor:command", "what is wrong, what to do"),
         "alive": ("producer.cli.alive:command", "a container's health check"),
@@ -86,6 +87,12 @@ _GROUPS = {
             "create": ("producer.cli.token:create", "make one, and print it once"),
             "ls": ("producer.cli.token:ls", "all of them, without their secrets"),
             "revoke": ("producer.cli.token:revoke", "let one be refused from now on"),
+        },
+    ),
+    "webhook": (
+        "Who is told of jobs that are over.",
+        {
+            "secret": ("producer.cli.webhook:secret", "what signatures are checked with"),
         },
     ),
     "datasets": (

@@ -28,7 +28,7 @@ class OwnMill:
 
     def __init__(self, configured: Settings) -> None:
         self.settings = configured
-        self.client = Client(configured)
+        self.client = Client(settings=configured)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *words: str, **more: str) -> subprocess.Popen[bytes]:

@@ -2,13 +2,16 @@
 
     GistmillError
     ├── UsageError            the request makes no sense as given            exit 2
+    │   └── KeyTaken          its idempotency key belongs to other content   exit 2
     ├── NotAllowed            the request is understood and refused          exit 4
+    │   └── WrongState        the job is in no state for it                  exit 4
     ├── NotFound              no such job, file or model                     exit 5
     │   └── NotMigrated       the database lacks our tables                  exit 5
-    ├── Unreachable           a database or broker does not answer           exit 5
+    ├── Unreachable           a database, broker or mill does not answer     exit 5
     │   ├── DatabaseUnreachable
     │   │   └── DatabaseRefuses   it answers, and takes no writes
-    │   └── BrokerUnreachable
+    │   ├── BrokerUnreachable
+    │   └── MillUnreachable
     ├── WaitTimeout           the job was not over in time                   exit 124
     └── WorkError             raised while a worker works, with a `code` that is stored;
         │                     from a command, such as `text`                 exit 1
@@ -21,6 +24,13 @@ is not in this tree is a defect of ours (exit 70).
 """
 
 from typing import ClassVar
+
+DOCUMENT_CODES = (
+    *("invalid_csv", "invalid_json", "invalid_utf8", "missing_text", "text_not_string"),
+    *("empty_document", "too_long", "generation_failed", "out_of_memory", "worker_died"),
+    "unstorable",
+)
+"""What a document can fail of: docs/errors.md says what each means."""
 
 
 class GistmillError(Exception):
@@ -35,10 +45,18 @@ class UsageError(GistmillError):
     exit_code = 2
 
 
+class KeyTaken(UsageError):
+    """The idempotency key belongs to a job with other content."""
+
+
 class NotAllowed(GistmillError):
     """The request is understood and refused."""
 
     exit_code = 4
+
+
+class WrongState(NotAllowed):
+    """The job is in no state for it: over already, or not yet."""
 
 
 class NotFound(GistmillError):
@@ -67,6 +85,10 @@ class DatabaseRefuses(DatabaseUnreachable):
 
 class BrokerUnreachable(Unreachable):
     """Redis does not answer."""
+
+
+class MillUnreachable(Unreachable):
+    """A mill that is asked over HTTP does not answer, or its database does not."""
 
 
 class WaitTimeout(GistmillError):

@@ -39,7 +39,7 @@ def check(settings: Settings) -> None:
     kombu than it does here, whatever the settings allow."""
     if settings.broker_url:
         broker_url.check(settings.broker_url)
-    for each in found(settings):
+    for each in found(settings.here):
         raise UsageError(str(each))
 
 
@@ -47,6 +47,9 @@ def found(settings: Settings) -> Iterator[Exposure]:
     """At most one for each URL, and none where the settings allow them; what is no URL at
     all is for others to say."""
     database, broker = settings.database_url, settings.broker_url
+    if settings.url:
+        token = settings.token.get_secret_value() if settings.token else None
+        yield from of_mill(settings.url, token, allow_insecure=settings.allow_insecure)
     if settings.allow_insecure:
         return
     if database and (lacking := _database_lacks(database)):
@@ -58,6 +61,23 @@ def found(settings: Settings) -> Iterator[Exposure]:
         says = "accepts whatever certificate the server shows"
         mend = "leave ssl_cert_reqs and ssl_check_hostname out, and name the CA: ssl_ca_certs=FILE"
         yield Exposure("broker_url", says, f"{mend}; {_UNLESS}")
+
+
+def of_mill(url: str, token: str | None, *, allow_insecure: bool) -> Iterator[Exposure]:
+    """At most one, of the URL of a mill's HTTP API: one that is none, or would give away the token
+    that goes with it."""
+    try:
+        parts = urlsplit(url)
+        port_is_one = parts.port is None or parts.port >= 0
+    except ValueError:
+        parts, port_is_one = urlsplit(""), False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_one:
+        yield Exposure("url", "is no URL of a mill", "write it as https://HOST or http://HOST:PORT")
+    elif parts.username is not None or parts.query or parts.fragment:
+        mend = "write https://HOST, and give the token by GISTMILL_TOKEN"
+        yield Exposure("url", "holds a user's name, a query or a fragment", mend)
+    elif token and parts.scheme == "http" and not is_local(parts.hostname) and not allow_insecure:
+        yield _elsewhere("url", ["TLS"], "write https://, as a token goes with it")
 
 
 def is_local(host: str | None) -> bool:

@@ -208,3 +208,5 @@ class NewJob:
     max_error_rate: float | None = None
     owner: str | None = None
     """The token that it was submitted with."""
+    webhook: str | None = None
+    """A URL that is told when it is over."""

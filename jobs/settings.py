@@ -8,10 +8,11 @@ take, is for the command line to know.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -68,6 +70,13 @@ class Timings(BaseModel):
     """How often someone who waits for a job looks at it."""
     outage: PositiveFloat = 60.0
     """For how long someone who waits for a job waits for a database that is down."""
+    webhook_timeout: PositiveFloat = 10.0
+    """How long the receiver of a webhook may take to answer."""
+    webhook_first: PositiveFloat = 5.0
+    """How long after the first try a webhook is sent again; each wait is four times the last."""
+    webhook_longest: PositiveFloat = 14_400.0
+    webhook_tries: PositiveInt = 12
+    """Within 22 hours, with the waits as they are."""
     services_start: PositiveFloat = 60.0
     services_linger: PositiveFloat = 3.0
     """How long embedded services outlive their last client."""
@@ -78,12 +87,16 @@ def default_home() -> Path:
     return Path(data) / "gistmill"
 
 
-def _listed(given: Any) -> Any:
-    """A variable's text as the list that it is."""
-    try:
-        return json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        raise ValueError("""not JSON; write it as in '["/data", "s3://corpus/"]'""") from None
+def _listed(example: str) -> Callable[[Any], Any]:
+    """Makes of a variable's text the list that it is."""
+
+    def listed(given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError(f"not JSON; write it as in '{example}'") from None
+
+    return listed
 
 
 def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -104,7 +117,27 @@ def _is_root(given: str) -> str:
 
 # Not decoded by pydantic-settings, which says of bad JSON only that it is.
 AllowedSources = Annotated[
-    tuple[str, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_are_sources)
+    tuple[str, ...] | None,
+    NoDecode,
+    BeforeValidator(_listed('["/data", "s3://corpus/"]')),
+    AfterValidator(_are_sources),
+]
+
+
+def _are_networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    for each in given:
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(f"{each!r} is no network; write one as in 10.0.0.0/8") from None
+    return given
+
+
+Networks = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_listed('["10.0.0.0/8"]')),
+    AfterValidator(_are_networks),
 ]
 
 
@@ -117,6 +150,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home)
     database_url: str | None = None
     broker_url: str | None = None
+    url: str | None = None
+    """Of a mill's HTTP API, which is asked instead of the database; None is this machine's mill."""
+    token: SecretStr | None = None
+    """What that mill knows us by."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is for people where the log goes to a terminal, JSON elsewhere."""
     allow_insecure: bool = False
@@ -128,6 +165,8 @@ class Settings(BaseSettings):
     such as s3://bucket/uploads; None is `uploads` under the home."""
     max_upload_bytes: PositiveInt = 10 * 2**30
     """The largest file that is taken over HTTP."""
+    webhook_networks: Networks = ()
+    """Private networks whose addresses webhooks may be sent to; public ones always may."""
     timings: Timings = Timings()
 
     @classmethod
@@ -147,6 +186,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """`GISTMILL_BROKER_URL=` is unset, whatever the file says."""
         return {name: value for name, value in given.items() if value != ""}
+
+    @property
+    def here(self) -> Self:
+        """The same, of this machine's own mill."""
+        return self.model_copy(update={"url": None, "token": None})
 
     @property
     def uploads_root(self) -> str:
@@ -273,17 +317,21 @@ def colour_wanted() -> bool:
 
 
 def _exactly(settings: Settings) -> dict[str, str]:
-    """The variables that give these settings in whatever folder: no file is read."""
+    """The variables that give these settings in whatever folder: no file is read. Processes of
+    ours are of the mill: they ask none over HTTP."""
     return {
         "GISTMILL_CONFIG": "",
         "GISTMILL_HOME": str(settings.home),
         "GISTMILL_DATABASE_URL": settings.database_url or "",
         "GISTMILL_BROKER_URL": settings.broker_url or "",
+        "GISTMILL_URL": "",
+        "GISTMILL_TOKEN": "",
         "GISTMILL_LOG_FORMAT": settings.log_format,
         "GISTMILL_ALLOW_INSECURE": str(settings.allow_insecure),
         "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
         "GISTMILL_UPLOADS": settings.uploads or "",
         "GISTMILL_MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
+        "GISTMILL_WEBHOOK_NETWORKS": json.dumps(settings.webhook_networks),
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 
@@ -295,7 +343,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{where}: {unknown('timing', key[-1], Timings.model_fields)}"
     # A URL's value is never said: a password may stand in it.
-    secret = key[0].endswith("_url") or "@" in repr(first["input"])
+    secret = key[0].endswith("url") or key[0] == "token" or "@" in repr(first["input"])
     got = "" if secret else f" (got {first['input']!r})"
     return f"{where}: {'.'.join(key)}: {first['msg'].removeprefix('Value error, ')}{got}"
 

@@ -2,11 +2,13 @@
 
 ```toml
 home = "mill"                # beside this file, unless absolute
+url = "https://mill.example" # of a mill's HTTP API, to be asked instead; `token` is for it
 broker_url = "rediss://:password@host:6379/0"
 log_format = "json"          # or "console"; without it, as fits where the log goes
 allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
 uploads = "s3://mill/uploads"  # where files lie that were uploaded over HTTP
 max_upload_bytes = 1_000_000_000
+webhook_networks = ["10.0.0.0/8"]  # private networks that webhooks may be sent to
 
 [timings]
 lease = 120
@@ -16,8 +18,8 @@ model = "lead-3"
 shard-size = 64
 ```
 
-Keep it to yourself (chmod 600) where a URL holds a password. What the values must be,
-the settings and the commands know.
+Keep it to yourself (chmod 600) where it holds a token, or a URL a password. What the values
+must be, the settings and the commands know.
 """
 
 import tomllib
@@ -54,7 +56,11 @@ class SettingsFile(TomlConfigSettingsSource):
         for key, value in self.toml_data.items():
             if key not in known and not isinstance(value, dict):
                 raise UsageError(f"{self.path}: {unknown('setting', key, known)}")
-        given = {key: value for key, value in self.toml_data.items() if key in known}
+        given = {
+            key: value
+            for key, value in self.toml_data.items()
+            if key in known and not self._is_of_a_command(key, value)
+        }
         if self.path and isinstance(home := given.get("home"), str):
             given["home"] = self.path.parent / Path(home).expanduser()
         return given
@@ -62,8 +68,16 @@ class SettingsFile(TomlConfigSettingsSource):
     def tables(self) -> dict[str, dict[str, Any]]:
         """What is not a setting: a table for each command whose flags have defaults here."""
         known = self.settings_cls.model_fields
-        tables = self.toml_data.items()
-        return {key: value for key, value in tables if key not in known and isinstance(value, dict)}
+        return {
+            key: value
+            for key, value in self.toml_data.items()
+            if isinstance(value, dict) and (key not in known or self._is_of_a_command(key, value))
+        }
+
+    @staticmethod
+    def _is_of_a_command(key: str, value: object) -> bool:
+        """`token` is a setting and a command."""
+        return key == "token" and isinstance(value, dict)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

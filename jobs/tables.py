@@ -119,6 +119,8 @@ jobs = Table(
     Column("dry_run", Boolean, nullable=False, server_default=text("false")),
     # The token that it was submitted with; NULL for one that came from a machine of the mill.
     Column("owner", Text, ForeignKey("tokens.id")),
+    # A URL that is told when it is over.
+    Column("webhook", Text),
     # A second submission by the same owner under the same key is this job, if it has the same
     # content.
     Column("idempotency_key", Text),
@@ -327,6 +329,46 @@ events = Table(
         "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
     ),
     Index("ix_events_job_id_id", "job_id", "id"),
+)
+
+# What is owed to the webhooks of jobs that are over: by the trigger that writes events (migration
+# 0012), once for each time that a job ends.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column(
+        "event_id",
+        BigInteger,
+        ForeignKey("events.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    # What is sent, the same each time; NULL until it is sent first.
+    Column("body", Text),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    # While it is being sent, when whoever sends it is taken for dead.
+    Column("next_attempt_at", DateTime(timezone=True), server_default=func.clock_timestamp()),
+    Column("last_error", Text),
+    CheckConstraint("state IN ('pending', 'delivered', 'given_up')", name="state"),
+    Index("ix_deliveries_job_id_event_id", "job_id", "event_id"),
+    Index(
+        "ix_deliveries_pending",
+        "tries",
+        "next_attempt_at",
+        postgresql_where=text("state = 'pending'"),
+    ),
+)
+
+DELIVERY_PENDING = text("deliveries.state = 'pending'")
+
+# What this mill alone knows, made when it is first needed.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 # What was uploaded. The content lies below the setting `uploads`.

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from jobs.allowed_sources import is_url, without_secrets
 from jobs.parameters import Parameters
-from jobs.store.jobs import JobRecord
 from producer.card_scores import Scores
 
 TAG = "gistmill"
@@ -32,6 +31,35 @@ class Origin:
     language: str | Sequence[str] | None = None
 
 
+class Made(Protocol):
+    """What the job itself says: a `JobRecord` does."""
+
+    @property
+    def source(self) -> dict[str, Any]: ...
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def model_revision(self) -> str | None: ...
+
+    @property
+    def engine(self) -> str | None: ...
+
+    @property
+    def dtype(self) -> str | None: ...
+
+    @property
+    def requested(self) -> dict[str, Any]: ...
+
+    @property
+    def parameters(self) -> dict[str, Any] | None:
+        """As they were settled: those of `jobs.parameters.Effective`."""
+
+    @property
+    def total(self) -> int | None: ...
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the card states that the job itself does not say."""
@@ -45,7 +73,7 @@ class Facts:
     origin: Origin = Origin()
 
 
-def card(job: JobRecord, facts: Facts) -> str:
+def card(job: Made, facts: Facts) -> str:
     """README.md, front matter included."""
     return f"---\n{_front_matter(job, facts)}\n---\n{_text(job, facts)}"
 
@@ -53,7 +81,7 @@ def card(job: JobRecord, facts: Facts) -> str:
 # --- front matter
 
 
-def _front_matter(job: JobRecord, facts: Facts) -> str:
+def _front_matter(job: Made, facts: Facts) -> str:
     from huggingface_hub import DatasetCardData
 
     dataset = job.source.get("dataset")
@@ -90,7 +118,7 @@ def _size(rows: int) -> str:
 # --- text
 
 
-def _text(job: JobRecord, facts: Facts) -> str:
+def _text(job: Made, facts: Facts) -> str:
     return "\n".join(
         [
             f"# Summaries of {_inline(_source_name(job.source))}",
@@ -115,7 +143,7 @@ def _text(job: JobRecord, facts: Facts) -> str:
     )
 
 
-def _statements(job: JobRecord, facts: Facts) -> Iterator[tuple[str, str]]:
+def _statements(job: Made, facts: Facts) -> Iterator[tuple[str, str]]:
     yield "source", _source(job.source)
     yield "model", f"`{_inline(model_name(job.model))}`"
     if job.model_revision:
@@ -179,7 +207,7 @@ def _meaning(name: str, facts: Facts) -> str:
 # --- the command line
 
 
-def command_line(job: JobRecord) -> str:
+def command_line(job: Made) -> str:
     """What would submit such a job; of flags only those that were given."""
     requested = job.requested
     words = ["gistmill", "submit", _source_word(job.source), "--model", model_name(job.model)]

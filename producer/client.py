@@ -10,41 +10,38 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
-from jobs import columns, model_names, parameters, services, settings
-from jobs.allowed_sources import Allowed
-from jobs.broker import Broker
-from jobs.callers import OWN, Caller
-from jobs.columns import Chosen
-from jobs.database import Database
-from jobs.documents import Document
-from jobs.errors import DatabaseUnreachable, Unreachable, UsageError
-from jobs.services import Endpoints
+from jobs import columns, model_names, parameters
+from jobs import settings as configuration
+from jobs.errors import DatabaseUnreachable, MillUnreachable, UsageError
 from jobs.settings import Settings
-from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, files, jobs, workers
 from jobs.store.files import FileRecord
 from jobs.windows import RunWindow
-from producer import copies, dispatch, times, uploads
-from producer.given import location_of, of_python
+from producer import copies, times
+from producer.given import location_of
 from producer.job import Job, NobodyWorks
-from producer.status import JobStatusView, view
-from producer.submit import (
-    Accepted,
-    Request,
-    submit_documents,
-    submit_source,
-)
+from producer.local import LocalMill
+from producer.mill import Mill
+from producer.remote.mill import RemoteMill
+from producer.status import JobStatusView
+from producer.submit import Accepted, Request
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from jobs.broker import Broker
+    from jobs.callers import Caller
+    from jobs.columns import Chosen
+    from jobs.database import Database
+    from jobs.documents import Document
+    from jobs.sources import Sources
     from producer.evaluation.diff import Diff
 
 T = TypeVar("T")
@@ -53,22 +50,19 @@ T = TypeVar("T")
 class Client:
     """Submits jobs and looks at them. Close it, or use it as a context.
 
-    Without database and broker URLs in the settings it starts the embedded
-    services, and keeps them for as long as it is open.
+    `url` is that of a mill's HTTP API (`gistmill serve`), `token` what it knows us by; without
+    them those of the settings, and without a URL there either, the mill is this machine's own:
+    then, without database and broker URLs in the settings, it starts the embedded services, and
+    keeps them for as long as it is open.
     """
 
-    def __init__(self, configured: Settings | None = None) -> None:
-        self.settings = configured or settings.load()
-        self.caller = OWN
-        self._allowed = self.settings.allowed
-        self._endpoints = services.connect(self.settings)
-        self._copies = copies.folder(self.settings.home, self._endpoints.database_url)
-        self.database = Database(self._endpoints.database_url)
-        self.broker = Broker(self._endpoints.broker_url, self.settings.timings)
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, settings: Settings | None = None
+    ) -> None:
+        self.settings = settings or configuration.load()
+        self.mill: Mill = _mill(self.settings, url, token)
         # Also for the client behind `gistmill.submit`, which nobody closes by hand.
-        self.close = finalize(self, _close, self.database, self.broker, self._endpoints)
-        if self._endpoints.embedded_database:
-            self.database.migrate()
+        self.close = finalize(self, self.mill.close)
 
     def __enter__(self) -> Self:
         return self
@@ -81,12 +75,44 @@ class Client:
     ) -> None:
         self.close()
 
-    def of(self, caller: Caller) -> Self:
+    # --- the mill's own side
+
+    @property
+    def here(self) -> LocalMill:
+        """The mill itself, for who runs it. Raises UsageError where it is asked over HTTP."""
+        if not isinstance(self.mill, LocalMill):
+            raise UsageError(
+                "this asks the mill's own database, and the client asks over HTTP; run it on a "
+                "machine of the mill, without GISTMILL_URL"
+            )
+        return self.mill
+
+    @property
+    def database(self) -> "Database":
+        return self.here.database
+
+    @property
+    def broker(self) -> "Broker":
+        return self.here.broker
+
+    @property
+    def caller(self) -> "Caller":
+        return self.here.caller
+
+    def of(self, caller: "Caller") -> Self:
         """This client as `caller` may use it: what it submits is that one's, and it sees what that
         one may see. It shares this one's connections, and is not closed itself."""
         other = copy(self)
-        other.caller = caller
+        other.mill = self.here.of(caller)
         return other
+
+    def webhook_secret(self) -> str:
+        """What this client's user checks the signatures of webhooks with."""
+        return self.here.webhook_secret()
+
+    def sources(self) -> "Sources":
+        """Reads the documents of this client's jobs, on this machine. To be closed."""
+        return self.here.sources()
 
     # --- submitting
 
@@ -125,6 +151,7 @@ class Client:
         max_error_rate: float | None = None,
         reuse: bool = True,
         dry_run: bool = False,
+        webhook: str | None = None,
     ) -> "Job":
         """Submit texts, mappings with a text in them, a path, a dataset of the hub, or a
         `datasets.Dataset`.
@@ -136,10 +163,12 @@ class Client:
         `revision` is a branch, a tag or a commit. `generate` takes any other
         GenerationConfig field; `window` and `deadline` are written as on the command line. With
         `reuse` a text that was summarized before in the same way, in this job or another, is not
-        summarized again, unless it is sampled.
+        summarized again, unless it is sampled. `webhook` is a URL that is told, signed, when the
+        job is over.
         Raises UsageError where the request makes no sense, a string or one mapping in the
         place of many among it, NotFound where there is no such file, and NotAllowed where
-        it does not lie below the setting `allowed_sources`.
+        it does not lie below the setting `allowed_sources`, or where a webhook's address is
+        private and not of the setting `webhook_networks`.
         """
         asked = {
             "max_input_tokens": max_input_tokens,
@@ -170,12 +199,14 @@ class Client:
             max_error_rate=max_error_rate,
             reuse=reuse,
             dry_run=dry_run,
+            webhook=webhook,
         )
         named = columns.Asked(text_column, id_column, reference_column)
         if copies.is_dataset(documents):
             if config or revision:
                 raise UsageError("config and revision are for datasets of the hub, by their name")
-            return self._submit_dataset(request, copies.one_split(documents, split), named)
+            dataset = copies.one_split(documents, split)
+            return self._accepted(self.mill.submit_dataset(request, dataset, named))
         if isinstance(documents, FileRecord):
             if split or config or revision:
                 raise UsageError("split, config and revision are for datasets, not for uploads")
@@ -183,71 +214,49 @@ class Client:
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
-            return self.submit_source(request, location, asked_of)
+            return self._accepted(self.mill.submit_source(request, location, asked_of))
         if split or config or revision:
             raise UsageError("split, config and revision are for datasets, not for documents")
-        given = of_python(documents, named)
-        return self.submit_documents(request, given.documents, given.chosen)
+        return self._accepted(self.mill.submit_items(request, documents, named))  # type: ignore[arg-type]  # a path is a location
 
     def submit_source(self, request: Request, location: str, asked: Asked) -> "Job":
-        """`location` is a path, a pattern of paths, or a URL."""
-        request = replace(request, owner=self.caller.token)
-        return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
+        """`location` is a path, a pattern of paths, a URL, or ORG/NAME."""
+        return self._accepted(self.mill.submit_source(request, location, asked))
+
+    def submit_stream(
+        self, request: Request, stream: "BinaryIO", named: columns.Asked, *, plain: bool
+    ) -> "Job":
+        """JSON lines, or where they are `plain` a text a line."""
+        return self._accepted(self.mill.submit_stream(request, stream, named, plain=plain))
 
     def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> "Job":
-        """A file that was uploaded, where it lies."""
-        request = replace(request, owner=self.caller.token)
-        upload = uploads.named(file)
-        allowed = Allowed((file.location,))
-        with uploads.known_by_its_id(file):
-            accepted = submit_source(
-                self.database, request, file.location, asked, allowed, {"upload": upload}
-            )
-        return self._accepted(accepted)
+        """A file that was uploaded, on the mill's own side, where it lies."""
+        return self._accepted(self.here.submit_upload(request, file, asked))
 
     def submit_documents(
-        self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
+        self, request: Request, documents: "Iterable[Document]", chosen: "Chosen | None" = None
     ) -> "Job":
-        """`chosen` are the columns that the documents came from, if from any."""
-        request = replace(request, owner=self.caller.token)
-        return self._accepted(submit_documents(self.database, request, documents, chosen))
-
-    def _submit_dataset(self, request: Request, dataset: Any, named: columns.Asked) -> "Job":
-        with copies.using(self._copies):
-            location = copies.as_files(dataset, self._copies)
-            return self.submit_source(request, str(location), Asked(named, format="arrow"))
+        """On the mill's own side. `chosen` are the columns that they came from, if from any."""
+        return self._accepted(self.here.submit_documents(request, documents, chosen))
 
     def _accepted(self, accepted: Accepted) -> "Job":
-        try:
-            dispatch.fill(self.database, self.broker, self.settings.timings)
-        except Unreachable as error:
-            message = f"{error}; the job is accepted and runs once it is back"
-            warnings.warn(NobodyWorks(message), stacklevel=4)
+        if accepted.note:
+            warnings.warn(NobodyWorks(accepted.note), stacklevel=3)
         return Job(self, accepted.job_id, new=accepted.new)
 
     # --- looking
 
-    def sources(self) -> Sources:
-        """Reads the documents of this client's jobs, on this machine. To be closed."""
-        return Sources(self.database, self._allowed)
-
     def file(self, file_id: str) -> FileRecord:
-        """An uploaded file, which `submit` takes. Raises NotFound."""
-        with self.database.transaction() as tx:
-            return files.get(tx, file_id, self.caller)
+        """An uploaded file, which `submit` takes, on the mill's own side. Raises NotFound."""
+        return self.here.file(file_id)
 
     def delete_file(self, file: FileRecord) -> None:
-        """Raises uploads.InUse where a job that is not over reads it."""
-        with self.database.transaction() as tx:
-            if files.is_needed(tx, file.id):
-                raise uploads.InUse(f"{file.id}: a job that is not over reads it; cancel it first")
-            files.delete_one(tx, file.id)
-        uploads.forget(file)
+        """On the mill's own side. Raises uploads.InUse where a job that is not over reads it."""
+        self.here.delete_file(file)
 
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
-        with self.database.transaction() as tx:
-            return Job(self, jobs.find(tx, prefix, self.caller.only))
+        return Job(self, self.mill.find(prefix))
 
     def jobs(
         self,
@@ -259,38 +268,20 @@ class Client:
     ) -> list[JobStatusView]:
         """The newest first; only those that have all of `labels` and one of `statuses`, if any
         are named. `before` is the last job of the page before this one."""
-        with self.database.transaction() as tx:
-            alive = workers.alive(tx, "worker", self.settings.timings.alive)
-            found = jobs.latest(
-                tx, limit, labels, statuses=statuses, only=self.caller.only, before=before
-            )
-            return [view(record, alive) for record in found]
+        return self.mill.jobs(limit, labels, statuses, before)
 
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
         With them go the copies of datasets that no job has any more, and uploaded files of that
         age that none has."""
-        with self.database.transaction() as tx:
-            old = control.over_before(tx, older_than)
-        for job_id in [] if dry_run else old:
-            # One at a time: a job may have millions of rows.
-            with self.database.transaction() as tx:
-                control.purge(tx, [job_id])
-        if not dry_run:
-            with self.database.transaction() as tx:
-                needed = jobs.patterns(tx)
-                unneeded = files.unneeded(tx, older_than)
-            copies.forget(self._copies, needed)
-            for file in unneeded:
-                self.delete_file(file)
-        return old
+        return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:
-        """What `look` returns. While the database does not answer it is asked again, for
-        `Timings.outage` seconds at most and not after `until`, of the monotonic clock.
+        """What `look` returns. While the mill or its database does not answer it is asked again,
+        for `Timings.outage` seconds at most and not after `until`, of the monotonic clock.
 
-        Raises DatabaseUnreachable after that.
+        Raises DatabaseUnreachable or MillUnreachable after that.
         """
         ends = monotonic() + self.settings.timings.outage
         ends = ends if until is None else min(ends, until)
@@ -298,7 +289,7 @@ class Client:
         while True:
             try:
                 return look()
-            except DatabaseUnreachable as error:
+            except (DatabaseUnreachable, MillUnreachable) as error:
                 if monotonic() >= ends:
                     raise
                 if not warned:
@@ -308,11 +299,18 @@ class Client:
 
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on: `dispatcher`, `worker`."""
-        within = self.settings.timings.alive
-        with self.database.transaction() as tx:
-            return [
-                role for role in ("dispatcher", "worker") if not workers.alive(tx, role, within)
-            ]
+        return self.mill.missing()
+
+
+def _mill(configured: Settings, url: str | None, token: str | None) -> Mill:
+    url = url or configured.url
+    if url is None:
+        if token is not None:
+            raise UsageError("a token is for a mill's HTTP API; name its URL too")
+        return LocalMill(configured)
+    if token is None and configured.token is not None:
+        token = configured.token.get_secret_value()
+    return RemoteMill(url, token, configured)
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:
@@ -320,12 +318,6 @@ def _deadline(given: str | datetime | None) -> datetime | None:
         return None
     now = datetime.now(UTC)
     return times.deadline(given, now) if isinstance(given, str) else times.to_come(given, now)
-
-
-def _close(database: Database, broker: Broker, endpoints: Endpoints) -> None:
-    database.close()
-    broker.close()
-    endpoints.release()
 
 
 def submit(
@@ -345,10 +337,10 @@ be used by two."""
 
 
 def _shared_client() -> Client:
-    key = (os.getpid(), settings.load())
+    key = (os.getpid(), configuration.load())
     client = _shared.get(key)
     if client is None:
-        client = _shared[key] = Client(key[1])
+        client = _shared[key] = Client(settings=key[1])
     return client
 
 

@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,25 @@ def keep(dataset: Any, folder: Path) -> Path:
         return _named(written, folder / (fingerprint or digest))
     finally:
         shutil.rmtree(written, ignore_errors=True)
+
+
+def as_parquet(dataset: Any, path: Path) -> Path:
+    """Write its rows to one file. Raises UsageError where there are none, or it can not hold
+    them."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    tables = _tables(dataset)
+    try:
+        if (first := next(tables, None)) is None:
+            raise UsageError("dataset: it holds no document")
+        with ParquetWriter(path, first.schema, compression="zstd") as file:
+            for table in chain([first], tables):
+                file.write_table(table.cast(first.schema))
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"dataset: its rows can not be kept as Parquet ({reason})") from None
+    return path
 
 
 def _linked(files: list[str], folder: Path) -> Path:

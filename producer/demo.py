@@ -42,7 +42,7 @@ def run(limit: int) -> int:
         raise UsageError("no package installed here has a description to summarize")
     # Whatever this machine is set to, the demo keeps to itself.
     own = {"home": Path(".demo").absolute(), "database_url": None, "broker_url": None}
-    mill = settings.load().model_copy(update=own)
+    mill = settings.load().here.model_copy(update=own)
     output.hint(f"{len(chosen)} documents, model {MODEL}, everything in {mill.home}")
     output.hint("starting; the model takes some 20 seconds to load for the first time ...")
     with output.client(mill) as client, _running(mill) as check:

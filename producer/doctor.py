@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from time import sleep
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jobs import exposure
 from jobs.broker import Broker, BrokerHealth
 from jobs.database import Database
-from jobs.errors import BrokerUnreachable, DatabaseUnreachable, NotMigrated
+from jobs.errors import BrokerUnreachable, DatabaseUnreachable, GistmillError, NotMigrated
 from jobs.settings import Settings, Timings
 from jobs.store import backlog, workers
 from jobs.store.backlog import Backlog
 from jobs.store.workers import Seen
+
+if TYPE_CHECKING:
+    from producer.client import Client
 
 # Leases are measured by the database's clock; a worker's own only dates its log.
 _CLOCK_AHEAD = 5.0
@@ -44,6 +47,21 @@ def exposed(settings: Settings) -> list[Finding]:
 
 def examine(database: Database, broker: Broker, timings: Timings) -> list[Finding]:
     return [*_database(database, timings), *_broker(broker)]
+
+
+def examine_from_afar(client: "Client", url: str) -> list[Finding]:
+    """What can be seen of a mill that is asked over HTTP."""
+    try:
+        missing = client.missing()
+        client.jobs(1)
+    except GistmillError as error:
+        do = "see to GISTMILL_URL and GISTMILL_TOKEN, or unset them for this machine's own mill"
+        return [Finding("mill over HTTP", "failed", str(error), do)]
+    dead = [
+        Finding(role, "failed", "none is alive", "on a machine of the mill: gistmill up")
+        for role in missing
+    ]
+    return [Finding("mill over HTTP", "ok", f"{url} answers, and knows us"), *dead]
 
 
 def _database(database: Database, timings: Timings) -> Iterator[Finding]:

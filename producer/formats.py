@@ -6,10 +6,11 @@ here; nor is what the rows are of.
 """
 
 import base64
-import codecs
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -95,27 +96,18 @@ RESULTS = ResultColumns()
 
 def write_jsonl(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS) -> int:
     """One object a line, in UTF-8."""
-    del columns  # each object names its own
     count = 0
-    for row in rows:
-        out.write(_line(row) + b"\n")
-        count += 1
+    for count, line in enumerate(json_lines(rows, columns), 1):  # noqa: B007 - how many they were
+        out.write(line)
     return count
 
 
 def write_csv(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS) -> int:
     r"""CSV after RFC 4180, in UTF-8: a header, lines that end in CR LF, quotes where they
     are needed; a line break in a text stays in it, between quotes."""
-    table = csv.writer(codecs.getwriter("utf-8")(out))
-    table.writerow(columns.header())
     count = 0
-    for row in rows:
-        fields = columns.fields(row)
-        try:
-            table.writerow(fields)
-        except UnicodeEncodeError:  # half a surrogate pair, as a source may have it
-            table.writerow([storable(each) if isinstance(each, str) else each for each in fields])
-        count += 1
+    for count, line in enumerate(csv_lines(rows, columns)):  # noqa: B007 - the first is the header
+        out.write(line)
     return count
 
 
@@ -129,6 +121,31 @@ def write_parquet(rows: Iterable[Row], out: BinaryIO, columns: Columns = RESULTS
             file.write_table(columns.table(group))
             count += len(group)
     return count
+
+
+def json_lines(rows: Iterable[Row], columns: Columns = RESULTS) -> Iterator[bytes]:
+    """What `write_jsonl` writes, a row at a time."""
+    del columns  # each object names its own
+    for row in rows:
+        yield _line(row) + b"\n"
+
+
+def csv_lines(rows: Iterable[Row], columns: Columns = RESULTS) -> Iterator[bytes]:
+    """What `write_csv` writes: the header, then a row at a time."""
+    written = io.StringIO(newline="")
+    table = csv.writer(written)
+    for fields in chain([columns.header()], map(columns.fields, rows)):
+        table.writerow(fields)
+        yield _encoded(written.getvalue())
+        written.seek(0)
+        written.truncate()
+
+
+def _encoded(line: str) -> bytes:
+    try:
+        return line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as a source may have it
+        return storable(line).encode()
 
 
 WRITERS: dict[str, Writer] = {

@@ -5,30 +5,29 @@ Holds its id and the client that it came from; everything else is asked when nee
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from jobs.database import Transaction
-from jobs.errors import NotAllowed, UsageError, WaitTimeout
-from jobs.store import control, jobs, summaries, workers
-from jobs.store.control import Retried
-from jobs.store.summaries import Failures
-from producer import as_dataset, listings, push, results
+from jobs.errors import UsageError, WaitTimeout
+from producer import as_dataset, push, results
 from producer.evaluation.pool import Progress, unseen
 from producer.listings import Listing
 from producer.push import Pushed
-from producer.status import JobStatusView, view
+from producer.status import JobStatusView
 from producer.submit import check_priority
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from jobs.store.control import Retried
+    from jobs.store.summaries import Failures
     from producer.client import Client
     from producer.evaluation.diff import Diff
     from producer.evaluation.evaluate import Evaluation
+    from producer.mill import Mill
 
 
 class NobodyWorks(UserWarning):
@@ -44,14 +43,15 @@ class Job:
         """Whether this submission made it; False where an idempotency key led to it."""
         self._client = client
 
+    @property
+    def _mill(self) -> "Mill":
+        return self._client.mill
+
     def __repr__(self) -> str:
         return f"<gistmill.Job {self.id}>"
 
     def status(self) -> JobStatusView:
-        client = self._client
-        with client.database.transaction() as tx:
-            alive = workers.alive(tx, "worker", client.settings.timings.alive)
-            return view(jobs.get(tx, self.id), alive)
+        return self._mill.status(self.id)
 
     def wait(self, timeout: float | None = None) -> JobStatusView:
         """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout.
@@ -73,10 +73,9 @@ class Job:
         self, *, join: bool = False, summary_column: str | None = None
     ) -> AbstractContextManager[Listing]:
         """A context in which the rows are read; see `results` for what they are."""
-        own = self._client
-        return listings.listing(
-            own.database, own.sources, self.id, join=join, summary_column=summary_column
-        )
+        if summary_column is not None and not join:
+            raise UsageError("--summary-column names a column beside the source's: add --join")
+        return self._mill.listing(self.id, join=join, summary_column=summary_column)
 
     def results(
         self, *, join: bool = False, summary_column: str | None = None
@@ -106,7 +105,7 @@ class Job:
         written. `join` and `summary_column` as in `results`.
         """
         with self.listing(join=join, summary_column=summary_column) as listing:
-            return results.save(listing.rows(), path, format, listing)
+            return results.save(listing.write, path, format)
 
     def to_dataset(self, *, join: bool = True, summary_column: str | None = None) -> "Dataset":
         """The rows as a `datasets.Dataset` in a file under the home, mapped into memory.
@@ -125,17 +124,14 @@ class Job:
         where that may not write there, or the repository holds something else or, while
         `private` is asked, is public; Unreachable where the hub does not answer.
         """
-        client = self._client
-        with client.database.transaction() as tx:
-            job = jobs.get(tx, self.id)
+        job = self._mill.made(self.id)
         with self.listing(join=True, summary_column=summary_column) as listing:
-            folder = client.settings.home / "results"
+            folder = self._client.settings.home / "results"
             return push.push(job, listing, repository, private=private, folder=folder)
 
-    def failures(self, samples: int = 3) -> list[Failures]:
+    def failures(self, samples: int = 3) -> "list[Failures]":
         """Failed documents by error code, the most frequent first."""
-        with self._client.database.transaction() as tx:
-            return summaries.failures(tx, self.id, samples)
+        return self._mill.failures(self.id, samples)
 
     def evaluate(
         self,
@@ -152,65 +148,42 @@ class Job:
         was submitted with. Raises UsageError where there is nothing to evaluate, NotFound where
         the documents can not be read any more; `read_documents=False` does without them.
         """
-        from producer.evaluation import evaluate, pairs
-
-        database, status = self._client.database, self.status()
-        if not read_documents:
-            if reference_column:
-                raise UsageError("a reference column is read with the documents: read both")
-            return evaluate.evaluate(status, pairs.alone(database, self.id), samples, progress)
-        with closing(self._client.sources()) as sources:
-            read = pairs.with_documents(database, sources, self.id, reference_column)
-            return evaluate.evaluate(status, read, samples, progress)
+        if reference_column and not read_documents:
+            raise UsageError("a reference column is read with the documents: read both")
+        return self._mill.evaluate(
+            self.id, samples, reference_column, progress, read_documents=read_documents
+        )
 
     def diff(self, other: "Job", samples: int = 3, *, progress: Progress = unseen) -> "Diff":
         """This job, a, beside another one, b, over the same documents: docs/evaluation.md.
 
         Raises UsageError where both have no summary of the same document.
         """
-        from producer.evaluation import diff, pairs
-
-        database = self._client.database
-        matching = pairs.match(database, self.id, other.id)
-        rows = pairs.side_by_side(database, self.id, other.id, matching)
-        return diff.diff(self.status(), other.status(), matching, rows, samples, progress)
+        return self._mill.diff(self.id, other.id, samples, progress)
 
     # --- asking
 
     def cancel(self) -> None:
-        """Stop it; what is done is kept. Raises NotAllowed where it is over."""
-        self._ask(control.cancel, "only a job that is not over can be cancelled")
+        """Stop it; what is done is kept. Raises WrongState where it is over."""
+        self._mill.cancel(self.id)
 
     def pause(self) -> None:
-        """Stop it for now; a batch in hand is finished. Raises NotAllowed."""
-        self._ask(control.pause, "only a job in progress can be paused")
+        """Stop it for now; a batch in hand is finished. Raises WrongState."""
+        self._mill.pause(self.id)
 
     def resume(self) -> None:
-        """Go on with a paused job, or one that its error rate ended. Raises NotAllowed."""
-        self._ask(
-            control.resume, "only a job that is paused, or ended by its error rate, can be resumed"
-        )
+        """Go on with a paused job, or one that its error rate ended. Raises WrongState."""
+        self._mill.resume(self.id)
 
     def set_priority(self, priority: int) -> None:
-        """Jobs of a higher priority go first. Raises NotAllowed where it is over."""
+        """Jobs of a higher priority go first. Raises WrongState where it is over."""
         check_priority(priority)
-        self._ask(partial(control.set_priority, priority=priority), "there is nothing left to do")
+        self._mill.set_priority(self.id, priority)
 
-    def retry(self, error: str | None = None) -> Retried:
+    def retry(self, error: str | None = None) -> "Retried":
         """Do again what failed, of one error code alone if given, and what was cut off.
 
-        Raises NotAllowed where the job is not over or was a dry run.
+        Raises WrongState where the job is not over or was a dry run, UsageError for a code that
+        no document fails with.
         """
-        with self._client.database.transaction() as tx:
-            retried = control.retry(tx, self.id, error)
-            if retried is None:
-                raise self._refused(tx, "only a job that is over can be retried, and no dry run")
-        return retried
-
-    def _ask(self, what: Callable[[Transaction, str], bool], otherwise: str) -> None:
-        with self._client.database.transaction() as tx:
-            if not what(tx, self.id):
-                raise self._refused(tx, otherwise)
-
-    def _refused(self, tx: Transaction, why: str) -> NotAllowed:
-        return NotAllowed(f"{self.id} is {jobs.get(tx, self.id).status}: {why}")
+        return self._mill.retry(self.id, error)

@@ -8,7 +8,7 @@ summaries: memory stays flat, and nothing is kept of it. What a source holds is 
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jobs.database import Database
 from jobs.errors import UsageError
@@ -53,17 +53,25 @@ class Joined:
 
         Raises UsageError for a document with a column of the name that the summaries have.
         """
+        return (row for _, row in self.numbered())
+
+    def numbered(self, after: int = -1) -> Iterator[tuple[int, Row]]:
+        """As `rows`, with the index of each; those above `after`."""
         names = self._named()
-        for extent in self._extents():
+        for extent in self._extents(after + 1):
             with self._database.transaction() as tx:
                 size = extent.stop - extent.start
-                stored = summaries.page(tx, self._job_id, extent.start - 1, size)
+                before = max(extent.start - 1, after)
+                stored = summaries.page(tx, self._job_id, before, size)
             if not stored:
                 return
             own = {row["index"]: row for row in stored if row["index"] < extent.stop}
             if own:
                 documents = zip(range(extent.start, extent.stop), self._read(extent), strict=True)
-                yield from (_joined(n, row, own[n], names) for n, row in documents if n in own)
+                yield from ((n, _joined(n, row, own[n], names)) for n, row in documents if n in own)
+
+    def write(self, form: str, out: BinaryIO) -> int:
+        return formats.WRITERS[form](self.rows(), out, self)
 
     # --- columns
 
@@ -104,8 +112,8 @@ class Joined:
 
     # --- reading
 
-    def _extents(self) -> Iterator[Sample]:
-        return reading.extents(self._database, self._job_id)
+    def _extents(self, after: int = 0) -> Iterator[Sample]:
+        return reading.extents(self._database, self._job_id, after)
 
     def _read(self, extent: Sample) -> list[Row]:
         with reading.reading(_OTHERWISE):

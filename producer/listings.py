@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from jobs.database import Database
-from jobs.errors import UsageError
 from jobs.sources import Sources
-from producer import results
+from producer import formats, results
 from producer.formats import Columns, ResultColumns
 from producer.joining import Joined
 
@@ -18,9 +17,19 @@ class Listing(Columns, Protocol):
     def rows(self) -> Iterator[dict[str, Any]]:
         """Of the documents that are over by now, failed ones included."""
 
+    def write(self, form: str, out: BinaryIO) -> int:
+        """All of them, in a format of `formats.WRITERS`; returns how many there are."""
+
     @property
     def summary_column(self) -> str:
         """The column with the summaries."""
+
+
+class Numbered(Listing, Protocol):
+    """On the mill's own side, where the index of each row is known."""
+
+    def numbered(self, after: int = -1) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows with the index of each; those above `after`."""
 
 
 class Results(ResultColumns):
@@ -35,6 +44,13 @@ class Results(ResultColumns):
     def rows(self) -> Iterator[dict[str, Any]]:
         return results.rows(self._database, self._job_id)
 
+    def write(self, form: str, out: BinaryIO) -> int:
+        return formats.WRITERS[form](self.rows(), out, self)
+
+    def numbered(self, after: int = -1) -> Iterator[tuple[int, dict[str, Any]]]:
+        for row in results.rows(self._database, self._job_id, after):
+            yield row["index"], row
+
 
 @contextmanager
 def listing(
@@ -44,12 +60,10 @@ def listing(
     *,
     join: bool,
     summary_column: str | None = None,
-) -> Iterator[Listing]:
+) -> Iterator[Numbered]:
     """`sources` opens what reads the source of a join, which is let go of at the end. See
     `joining.Joined`."""
     if not join:
-        if summary_column is not None:
-            raise UsageError("--summary-column names a column beside the source's: add --join")
         yield Results(database, job_id)
         return
     with closing(sources()) as opened:

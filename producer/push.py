@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import hub
 from jobs.errors import NotAllowed, NotFound, UsageError
-from jobs.store.jobs import JobRecord
 from producer import card, formats
-from producer.card import Facts, Origin
+from producer.card import Facts, Made, Origin
 from producer.card_scores import Sample
 from producer.listings import Listing
 
@@ -59,7 +58,7 @@ def _check_name(repository: str) -> None:
 
 
 def push(
-    job: JobRecord,
+    job: Made,
     listing: Listing,
     repository: str,
     *,

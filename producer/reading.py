@@ -13,9 +13,9 @@ _EXTENTS = 1000
 """Shards whose places are held at once."""
 
 
-def extents(database: Database, job_id: str) -> Iterator[Sample]:
-    """All shards of a job, in order of index; no transaction stays open."""
-    after = 0
+def extents(database: Database, job_id: str, after: int = 0) -> Iterator[Sample]:
+    """The shards of a job from the document `after` on, in order of index; no transaction stays
+    open."""
     while True:
         with database.transaction() as tx:
             page = queueing.extents(tx, job_id, after, _EXTENTS)

@@ -4,15 +4,14 @@ Memory stays flat however many rows there are. What a row looks like in a file i
 `producer.formats`, where the file goes `producer.outputs`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 from jobs.database import Database
 from jobs.errors import UsageError
 from jobs.store import summaries
 from producer import formats, outputs
-from producer.formats import RESULTS, Columns
 from producer.outputs import Place
 
 _PAGE = 1000
@@ -20,9 +19,9 @@ _PAGE = 1000
 _JSON_LINES = ("", "jsonl", "json", "ndjson")
 
 
-def rows(database: Database, job_id: str) -> Iterator[dict[str, Any]]:
-    """Result rows in order of index, read a page at a time: no transaction stays open."""
-    after = -1
+def rows(database: Database, job_id: str, after: int = -1) -> Iterator[dict[str, Any]]:
+    """Result rows in order of index, those above `after`, read a page at a time: no transaction
+    stays open."""
     while True:
         with database.transaction() as tx:
             page = summaries.page(tx, job_id, after, _PAGE)
@@ -47,17 +46,13 @@ def choose_format(asked: str | None, place: Place | None) -> str:
     return chosen
 
 
-def save(
-    rows: Iterable[dict[str, Any]],
-    place: Place,
-    form: str | None = None,
-    columns: Columns = RESULTS,
-) -> int:
-    """Write `place` as a whole: until the last row is there, what stood there stands.
+def save(write: Callable[[str, BinaryIO], int], place: Place, form: str | None = None) -> int:
+    """`write` rows in a format to `place` as a whole: until the last row is there, what stood
+    there stands.
 
     Returns how many rows it holds. Raises what `outputs.whole` raises, and UsageError where the
     format is unknown.
     """
-    writer = formats.WRITERS[choose_format(form, place)]
+    chosen = choose_format(form, place)
     with outputs.whole(place) as out:
-        return writer(rows, out, columns)
+        return write(chosen, out)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from jobs.allowed_sources import without_secrets
 from jobs.job import Batching
 from jobs.parameters import Effective
 from jobs.states import JOB_OVER, JobStatus
@@ -50,6 +51,19 @@ class BatchingView:
     generating_seconds: float
     waiting_seconds: float
     """In which the model was loaded and had nothing to do, between its batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookView:
+    """Who is told when the job is over, and whether that was done."""
+
+    url: str
+    """Without its query."""
+    state: Literal["waiting", "pending", "delivered", "given_up"]
+    """`waiting` for the job's end."""
+    tries: int
+    next_try_at: int | None
+    last_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,7 @@ class JobStatusView:
     """The last error that may pass (`code`, `message`), and its `next_try_at`."""
     report: dict[str, Any] | None
     """What a dry run found."""
+    webhook: WebhookView | None
 
     @property
     def over(self) -> bool:
@@ -158,7 +173,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         engine=job.engine,
         dtype=job.dtype,
         fallback=job.fallback,
-        source=_public_source(job.source),
+        source=public_source(job.source),
         parameters=_parameters(job),
         prompt=(job.parameters or job.requested).get("prompt"),
         labels=job.labels,
@@ -179,6 +194,7 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         error=_public_words(job.source, job.error),
         note=_public_words(job.source, job.note),
         report=job.report,
+        webhook=_webhook(job),
     )
 
 
@@ -194,7 +210,7 @@ def _parameters(job: JobRecord) -> dict[str, Any] | None:
     return None if job.parameters is None else Effective(**job.parameters).flat()
 
 
-def _public_source(source: dict[str, Any]) -> dict[str, Any]:
+def public_source(source: dict[str, Any]) -> dict[str, Any]:
     if "upload" in source:
         # Where the server keeps it is nobody's business.
         file = {"file": source["upload"]["id"], "filename": source["upload"]["name"]}
@@ -247,6 +263,15 @@ def _actual(job: JobRecord) -> Actual | None:
         return None
     busy = job.batching.generating_seconds + job.batching.waiting_seconds
     return Actual(_rounded(job.seconds), _rounded(busy / 3600))
+
+
+def _webhook(job: JobRecord) -> WebhookView | None:
+    if job.webhook is None:
+        return None
+    url = without_secrets(job.webhook)
+    if job.delivery is None or job.status not in JOB_OVER:
+        return WebhookView(url, "waiting", 0, None, None)
+    return WebhookView(url, **job.delivery)
 
 
 def _rounded(number: float) -> float:

@@ -5,7 +5,7 @@ second job is made: the same content is the first job, other content is an error
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,7 +17,7 @@ from jobs.allowed_sources import Allowed
 from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Columns, Document, from_mapping, from_text, storable
-from jobs.errors import UsageError
+from jobs.errors import KeyTaken, UsageError
 from jobs.job import SHARD_SIZE, NewJob, NewShard, shard_sizes
 from jobs.parameters import Dtype, Engine, Parameters, refuse_for_lead
 from jobs.sources import inline
@@ -26,11 +26,14 @@ from jobs.sources.located import File
 from jobs.store import documents, jobs, locks, queueing
 from jobs.store.jobs import Earlier
 from jobs.windows import RunWindow
+from producer.webhooks import addresses
 
 _MOST_PRIORITY = 1000
 _LARGEST_SHARD = 1_000_000
 
 _PASSING = ("modified_ns", "guessed")
+_OF_AN_UPLOAD = ("upload", "path", "url")
+"""Each upload of the same file has others."""
 
 # Shards are stored this many at a time, so that memory stays flat.
 _SHARDS_AT_ONCE = 1000
@@ -61,9 +64,13 @@ class Request:
     dry_run: bool = False
     owner: str | None = None
     """The token that it comes with."""
+    webhook: str | None = None
+    """A URL that is told when the job is over."""
 
     def __post_init__(self) -> None:
         self._check_texts()
+        if self.webhook is not None:
+            addresses.parsed(self.webhook)
         _one_of("engine", self.engine, get_args(Engine))
         _one_of("dtype", self.dtype, get_args(Dtype))
         size = self.shard_size
@@ -114,6 +121,7 @@ class Request:
             fair_group=f"{self.fair_by}={self.labels[self.fair_by]}" if self.fair_by else "",
             max_error_rate=self.max_error_rate,
             owner=self.owner,
+            webhook=self.webhook,
         )
 
     def content(self) -> "Content":
@@ -150,6 +158,8 @@ class Accepted:
 
     job_id: str
     new: bool
+    note: str | None = None
+    """What keeps it waiting, where that is known already."""
 
 
 def submit_source(
@@ -170,8 +180,9 @@ def submit_source(
     found = sources.describe(location, asked, allowed)
     found = replace(found, source={**found.source, **(facts or {})})
     content = request.content()
-    content.add(_lasting(found.source))
-    found = replace(found, files=_each(found.files, content))
+    passing = (*_PASSING, *_OF_AN_UPLOAD) if "upload" in found.source else _PASSING
+    content.add(_without(found.source, passing))
+    found = replace(found, files=_each(found.files, content, passing))
     with database.transaction() as tx:
         locks.may_idle(tx)
         if earlier := _earlier(tx, request):
@@ -187,15 +198,15 @@ def submit_source(
     return Accepted(job.id, new=True)
 
 
-def _each(files: Iterator[File], content: Content) -> Iterator[File]:
+def _each(files: Iterator[File], content: Content, passing: Sequence[str]) -> Iterator[File]:
     for file in files:
-        content.add(_lasting(file))
+        content.add(_without(file, passing))
         yield file
 
 
-def _lasting(stored: Mapping[str, Any]) -> dict[str, Any]:
+def _without(stored: Mapping[str, Any], passing: Sequence[str]) -> dict[str, Any]:
     """Without what says nothing of what is in it: when it was written, and who chose columns."""
-    return {name: value for name, value in stored.items() if name not in _PASSING}
+    return {name: value for name, value in stored.items() if name not in passing}
 
 
 def submit_documents(
@@ -225,7 +236,7 @@ def _earlier(tx: Transaction, request: Request) -> Earlier | None:
 
 def _same(request: Request, earlier: Earlier, content: Content) -> Accepted:
     if earlier.content_sha256 != content.sha256():
-        raise UsageError(
+        raise KeyTaken(
             f"idempotency key {request.idempotency_key!r} belongs to {earlier.id}, which has "
             "other documents or parameters; choose another key"
         )

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
+
 from jobs import settings
 from jobs.services.places import postgres_bin, valkey_server
 from jobs.settings import Settings
@@ -47,9 +49,11 @@ class Deployment:
         database = urlsplit(given.database_url)
         self.sockets = Path(parse_qs(database.query)["host"][0])
         self._port = _free_port()
+        self._api_port = _free_port()
         self._addresses = {
             "@postgres:5432/gistmill": f"@{database.path}?{database.query}",
             "@redis:6379/": f"@127.0.0.1:{self._port}/",
+            "/srv/uploads": str(folder / "uploads"),
         }
         # Nor may a process fall back on embedded services: a container has none.
         without = {"database_url": None, "broker_url": None, "home": Path(os.devnull)}
@@ -83,6 +87,11 @@ class Deployment:
         assert ended.returncode == 0 or ended.stdout + ended.stderr, "says nothing"
         return ended.returncode == 0
 
+    def ask(self, path: str, token: str) -> int:
+        """The status of the API's answer."""
+        url = f"http://127.0.0.1:{self._api_port}{path}"
+        return httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code
+
     def stop(self) -> None:
         for process in self._running:
             if process.poll() is None:
@@ -111,8 +120,14 @@ class Deployment:
         if program == "pg_isready":
             here = [word.replace("127.0.0.1", str(self.sockets)) for word in rest]
             return [str(postgres_bin() / program), *here]
+        if program == "python":
+            return [
+                sys.executable,
+                *(word.replace(":8000/", f":{self._api_port}/") for word in rest),
+            ]
         assert program == "gistmill"
-        return [*GISTMILL, *rest]
+        here = ["--port", str(self._api_port)] if rest[0] == "serve" else []
+        return [*GISTMILL, *rest, *here]
 
     def _environment(self, name: str) -> dict[str, str]:
         environment = dict(self._services[name]["environment"])

@@ -63,7 +63,7 @@ class Mill:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def client(self) -> Client:
-        return Client(self.settings)
+        return Client(settings=self.settings)
 
     def command(
         self, *words: str, stdin: str = "", expect: int = 0

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Label,
     Select,
     Tuple,
     and_,
@@ -30,7 +31,7 @@ from jobs.errors import NotFound, UsageError
 from jobs.job import Batching, NewJob
 from jobs.states import JOB_OVER, JobStatus, ShardState
 from jobs.store import clock
-from jobs.tables import SHARD_BEGUN, jobs, shards
+from jobs.tables import SHARD_BEGUN, deliveries, jobs, shards
 
 _ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _COUNTS = ("completed", "failed", "reused", "input_tokens", "output_tokens")
@@ -81,6 +82,10 @@ class JobRecord:
     deadline: datetime | None
     run_window: str | None
     max_error_rate: float | None
+    webhook: str | None
+    """A URL that is told when it is over."""
+    delivery: dict[str, Any] | None
+    """How that went when it was last over: `state`, `tries`, `next_try_at`, `last_error`."""
     pace: "Pace | None"
     """None for a job that is over."""
 
@@ -134,6 +139,7 @@ def add(tx: Transaction, job: NewJob) -> None:
             fair_group=job.fair_group,
             max_error_rate=job.max_error_rate,
             owner=job.owner,
+            webhook=job.webhook,
         )
     )
 
@@ -267,7 +273,22 @@ def _records() -> Select[Any]:
     until = func.coalesce(jobs.c.finished_at, clock.now())
     seconds = cast(func.extract("epoch", until - jobs.c.started_at), Double).label("seconds")
     at = clock.now().label("at")
-    return select(*own, *counts, *pace, seconds, at).select_from(jobs.join(sums, true()))
+    return select(*own, *counts, *pace, _delivery(), seconds, at).select_from(
+        jobs.join(sums, true())
+    )
+
+
+def _delivery() -> Label[Any]:
+    when = func.floor(func.extract("epoch", deliveries.c.next_attempt_at))
+    said = func.jsonb_build_object(
+        *("state", deliveries.c.state),
+        *("tries", deliveries.c.tries),
+        *("next_try_at", when),
+        *("last_error", deliveries.c.last_error),
+    )
+    newest = select(said).where(deliveries.c.job_id == jobs.c.id)
+    newest = newest.order_by(deliveries.c.event_id.desc()).limit(1)
+    return newest.scalar_subquery().label("delivery")
 
 
 def _record(row: Any) -> JobRecord:

@@ -4,7 +4,18 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import events, files, health, jobs, problems, results
+from producer.api import (
+    events,
+    files,
+    health,
+    jobs,
+    problems,
+    reports,
+    results,
+    submission,
+    verbs,
+    webhooks,
+)
 from producer.api.access import AccessLog
 from producer.api.limits import BoundedBodies
 from producer.client import Client
@@ -18,6 +29,6 @@ def create(client: Client) -> FastAPI:
     problems.install(app)
     app.add_middleware(BoundedBodies)
     app.add_middleware(AccessLog)
-    for each in (health, jobs, results, events, files):
+    for each in (health, jobs, verbs, submission, results, reports, events, files, webhooks):
         app.include_router(each.router)
     return app

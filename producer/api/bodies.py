@@ -101,6 +101,8 @@ class JobRequest(Body):
     """Whether the same text is summarized once, for whichever document or job."""
     dry_run: bool = False
     """Only look into it: its report says how long it would take."""
+    webhook: Annotated[str, Field(max_length=2000, pattern="^https?://[^/?#@]+")] | None = None
+    """A URL that is told, signed, when the job is over."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "JobRequest":

@@ -19,6 +19,8 @@ _UNSET = {
     "database_url": "embedded",
     "broker_url": "embedded",
     "allowed_sources": "anywhere",
+    "url": "this machine's mill",
+    "token": "none",
     "uploads": "below the home",
 }
 # From the user's name to the last @, as a password may hold one itself.
@@ -63,7 +65,18 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
-    for name in ("log_format", "allow_insecure", "allowed_sources", "uploads", "max_upload_bytes"):
+    url = configured.url and without_password(configured.url)
+    yield Shown("url", url, settings.origin("url"))
+    hidden = "***" if configured.token else None
+    yield Shown("token", hidden, settings.origin("token"))
+    for name in (
+        "log_format",
+        "allow_insecure",
+        "allowed_sources",
+        "uploads",
+        "max_upload_bytes",
+        "webhook_networks",
+    ):
         yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 

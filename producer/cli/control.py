@@ -3,7 +3,7 @@
 import click
 
 from producer import times
-from producer.cli import output
+from producer.cli import output, url
 
 
 @click.command(
@@ -13,6 +13,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 def cancel(job: str) -> int:
     """Stop JOB for good; what is done is kept."""
     with output.client() as client:
@@ -29,6 +30,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 def pause(job: str) -> int:
     """Stop JOB for now; batches in hand are finished."""
     with output.client() as client:
@@ -45,6 +47,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 def resume(job: str) -> int:
     """Go on with JOB: paused, or ended by its error rate."""
     with output.client() as client:
@@ -63,6 +66,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--error", metavar="CODE", help="Only failed documents with this error code.")
 def retry(job: str, error: str | None) -> int:
     """Do again what failed in JOB, and what was cut off."""
@@ -87,6 +91,7 @@ Examples:
 """,
 )
 @click.argument("job")
+@url.option
 @click.argument("value", type=click.IntRange(-1000, 1000), metavar="N")
 def priority(job: str, value: int) -> int:
     """Set JOB's priority: higher goes first, 0 is usual."""
@@ -104,6 +109,7 @@ Examples:
   gistmill purge --older-than 30d --yes
 """
 )
+@url.option
 @click.option("--older-than", required=True, metavar="AGE", help="Over for so long: 30d, 12h, 2w.")
 @click.option("--yes", is_flag=True, help="Delete them; without it they are only listed.")
 def purge(older_than: str, yes: bool) -> int:

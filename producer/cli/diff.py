@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from producer.cli import evaluation, output
+from producer.cli import evaluation, output, url
 from producer.cli.output import counted
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Examples:
 )
 @click.argument("job")
 @click.argument("other")
+@url.option
 @click.option(
     "--samples", type=click.IntRange(0, 1000), default=3, show_default=True, help="Each way."
 )

@@ -34,7 +34,10 @@ def command(as_json: bool) -> int:
 
     configured = settings.load()
     found = doctor.exposed(configured)
-    if not found:
+    if not found and configured.url:
+        with output.client() as client:
+            found = doctor.examine_from_afar(client, configured.url)
+    elif not found:
         with output.client(configured) as client:
             found = doctor.examine(client.database, client.broker, configured.timings)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs.errors import UsageError
-from producer.cli import evaluation, output
+from producer.cli import evaluation, output, url
 from producer.cli.output import counted
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--reference-column", help="Of the source. [default: the one of the submission]")
 @click.option("--no-documents", is_flag=True, help="Only summaries and references: no lead-3.")
 @click.option(

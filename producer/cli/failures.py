@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from producer.cli import output
+from producer.cli import output, url
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +23,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--samples", type=click.IntRange(0, 1000), default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def command(job: str, samples: int, as_json: bool) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from producer.cli import output
+from producer.cli import output, url
 from producer.cli.labels import parse_labels
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 def status(job: str, as_json: bool) -> int:
     """Show JOB, an id or how it begins, as it stands."""
@@ -48,6 +49,7 @@ Examples:
   gistmill ls --label user=ann -q
 """
 )
+@url.option
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only jobs with it.")
 @click.option("-q", "--quiet", is_flag=True, help="Print ids and nothing else.")
@@ -77,6 +79,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--timeout", type=click.FloatRange(0), metavar="SECONDS", help="Exit 124 after this.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")

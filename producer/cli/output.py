@@ -6,7 +6,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,13 @@ import click
 
 from jobs import settings
 from jobs.states import JobStatus
+from producer.cli import url
 
 if TYPE_CHECKING:
     from jobs.settings import Settings
     from producer.client import Client
     from producer.forecast import Eta
-    from producer.status import BatchingView, ForecastView, JobStatusView, Span
+    from producer.status import BatchingView, ForecastView, JobStatusView, Span, WebhookView
 
 
 def hint(message: str) -> None:
@@ -43,14 +44,21 @@ def coloured(text: str, colour: str) -> str:
 
 @contextmanager
 def client(configured: Settings | None = None) -> Iterator[Client]:
-    """A client whose warnings are lines on standard error."""
+    """A client whose warnings are lines on standard error: of the mill that `--url` or the
+    settings name, or where they are given of `configured`."""
     from producer.client import Client
     from producer.job import NobodyWorks
 
-    with warnings.catch_warnings(), Client(configured) as opened:
+    named = url.chosen() if configured is None else None
+    with warnings.catch_warnings(), Client(named, settings=configured) as opened:
         warnings.simplefilter("always", NobodyWorks)
         warnings.showwarning = _show
         yield opened
+
+
+def client_here() -> AbstractContextManager[Client]:
+    """A client of this machine's own mill, for those who run it."""
+    return client(settings.load().here)
 
 
 def _show(
@@ -100,17 +108,26 @@ def line(job: JobStatusView) -> str:
         parts.append(f"go on with: gistmill resume {job.id}")
     text = ", ".join(parts)
     if job.error:
-        return f"{text}\n  {_reason(job.error)}"
-    return f"{text}\n  {_reason(job.note)}; {next_try(job.note)}" if job.note else text
+        text = f"{text}\n  {_reason(job.error)}"
+    elif job.note:
+        text = f"{text}\n  {_reason(job.note)}; {next_try(job.note['next_try_at'])}"
+    return f"{text}\n  {webhook(job.webhook)}" if job.webhook and job.webhook.last_error else text
+
+
+def webhook(said: WebhookView) -> str:
+    """Of one that was not told yet."""
+    tries = counted(said.tries, "try", "tries")
+    when = "given up" if said.next_try_at is None else next_try(said.next_try_at)
+    return f"webhook {said.url}: {tries}, {said.last_error}; {when}"
 
 
 def _reason(found: dict[str, Any]) -> str:
     return f"{found['code']}: {found['message']}"
 
 
-def next_try(note: dict[str, Any]) -> str:
-    """When what failed is tried again."""
-    left = note["next_try_at"] - time()
+def next_try(at: int) -> str:
+    """When what failed is tried again, in unix seconds."""
+    left = at - time()
     return f"next try in {duration(left)}" if left >= 1 else "trying again"
 
 

@@ -12,7 +12,7 @@ import click
 from jobs.errors import NotFound, UsageError
 from jobs.states import JobStatus
 from producer import formats
-from producer.cli import output
+from producer.cli import output, url
 
 if TYPE_CHECKING:
     from producer.listings import Listing
@@ -30,6 +30,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 @click.option("--join", is_flag=True, help="The source's own columns, and the summary.")
 @click.option(
     "--summary-column",
@@ -91,7 +92,7 @@ def _write(
         with found.listing(join=join, summary_column=summary_column) as listing:
             _tell_the_column(listing.summary_column, summary_column)
             if place:
-                count = results.save(listing.rows(), place, chosen, listing)
+                count = results.save(listing.write, place, chosen)
                 name = outputs.shown(place)
                 output.hint(f"{name}: {output.counted(count, 'row')} of {chosen}")
             else:
@@ -138,7 +139,7 @@ def _print(listing: Listing, form: str) -> int:
     try:
         # Python's own standard output would try again at exit what could not be written.
         with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
-            return formats.WRITERS[form](listing.rows(), out, listing)
+            return listing.write(form, out)
     except BrokenPipeError:
         raise
     except OSError as error:

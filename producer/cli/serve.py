@@ -34,7 +34,7 @@ def command(host: str, port: int) -> int:
     from jobs.store import tokens
     from producer.api import listening
 
-    with output.client() as client:
+    with output.client_here() as client:
         logs.configure(logs.form_of(client.settings.log_format, sys.stderr))
         log = logs.get("serve")
         try:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jobs import options
 from jobs.errors import UsageError
 from jobs.states import JobStatus
-from producer.cli import dry_run, output, watch
+from producer.cli import dry_run, output, url, watch
 from producer.cli.labels import parse_labels
 from producer.cli.output import counted
 
 if TYPE_CHECKING:
     from jobs.sources.asked import Asked
     from producer.client import Client
-    from producer.given import Given
     from producer.job import Job
     from producer.submit import Request
 
@@ -38,6 +37,7 @@ Examples:
     "sources", metavar="SOURCE", nargs=-1, required=True, type=click.Path(allow_dash=True)
 )
 @options.of_a_summary
+@url.option
 @click.option("--name", help="A name for people to know the job by.")
 @click.option("--format", metavar="FORMAT", help="Of the files, where their names do not tell it.")
 @click.option("--lines", is_flag=True, help="Standard input is plain text, a document a line.")
@@ -58,6 +58,7 @@ Examples:
 @click.option("--max-error-rate", type=float, metavar="SHARE", help="0.2: fail above one in five.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitted twice, it is one job.")
 @click.option("--no-reuse", is_flag=True, help="Summarize again what was summarized before.")
+@click.option("--webhook", metavar="URL", help="Tell it, signed, when the job is over.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, from a sample.")
 @click.option(
     "--wait/--detach", default=None, help="Wait for the end, or not. [default: wait on a terminal]"
@@ -83,8 +84,8 @@ def command(
         )
     with output.client() as client:
         if source == "-":
-            found = _from_stream(sys.stdin.buffer, asked, lines=given["lines"])
-            job = client.submit_documents(request, found.documents, found.chosen)
+            stream, plain = sys.stdin.buffer, given["lines"]
+            job = client.submit_stream(request, stream, asked.columns, plain=plain)
         else:
             job = client.submit_source(request, source, asked)
         if request.dry_run:
@@ -116,6 +117,7 @@ def _request(given: dict[str, Any]) -> Request:
         max_error_rate=given["max_error_rate"],
         reuse=not given["no_reuse"],
         dry_run=given["dry_run"],
+        webhook=given["webhook"],
     )
 
 
@@ -132,12 +134,6 @@ def _deadline(text: str | None) -> datetime | None:
     from producer import times
 
     return times.deadline(text, datetime.now(UTC)) if text else None
-
-
-def _from_stream(stream: BinaryIO, asked: Asked, *, lines: bool) -> Given:
-    from producer import given
-
-    return given.of_plain_lines(stream) if lines else given.of_json_lines(stream, asked.columns)
 
 
 def _show_dry_run(client: Client, job: Job, *, quiet: bool, as_json: bool) -> int:

@@ -29,7 +29,7 @@ def create(name: str, scopes: tuple[str, ...]) -> int:
     """Make a token and print it, this once: SQL keeps only its digest."""
     from jobs.store import tokens
 
-    with output.client() as client, client.database.transaction() as tx:
+    with output.client_here() as client, client.database.transaction() as tx:
         click.echo(tokens.create(tx, name, [scope for scope in SCOPES if scope in scopes]))
     output.hint(f"{name}: {', '.join(scopes)}; it is not shown again")
     return 0
@@ -45,7 +45,7 @@ def ls() -> int:
     """All tokens, the oldest first, without what makes them secret."""
     from jobs.store import tokens
 
-    with output.client() as client, client.database.transaction() as tx:
+    with output.client_here() as client, client.database.transaction() as tx:
         found = tokens.listed(tx)
     for each in found:
         made = each.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
@@ -67,7 +67,7 @@ def revoke(token: str) -> int:
     """Refuse TOKEN (its name or id) from now on; its jobs go on."""
     from jobs.store import tokens
 
-    with output.client() as client, client.database.transaction() as tx:
+    with output.client_here() as client, client.database.transaction() as tx:
         for each in tokens.revoke(tx, token):
             click.echo(f"revoked {each}")
     return 0

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from jobs.states import JobStatus
-from producer.cli import output
+from producer.cli import output, url
 
 if TYPE_CHECKING:
     from jobs.store.summaries import Failures
@@ -34,6 +34,7 @@ Examples:
 """
 )
 @click.argument("job")
+@url.option
 def command(job: str) -> int:
     """Follow JOB until it is over. Ctrl-C stops watching; the job goes on."""
     with output.client() as client:
@@ -112,7 +113,7 @@ def describe(job: JobStatusView, recent: float | None) -> str:
     if job.eta_seconds and not job.over:
         parts.append(output.left(job.eta_seconds))
     if job.note:
-        parts.append(f"{job.note['code']}, {output.next_try(job.note)}")
+        parts.append(f"{job.note['code']}, {output.next_try(job.note['next_try_at'])}")
     return ", ".join(parts)
 
 

@@ -65,7 +65,7 @@ def test_a_database_that_restarts(here: Mill, endpoints: Endpoints) -> None:
         eventually(lambda: "gistmill up" in here.log("watch").read_text(), "watching")
         hasty = here.settings.timings.model_copy(update={"outage": 0.2})
         with (
-            Client(here.settings.model_copy(update={"timings": hasty})) as impatient,
+            Client(settings=here.settings.model_copy(update={"timings": hasty})) as impatient,
             _outage(endpoints, client.database),
         ):
             eventually(lambda: "waiting for it" in here.log("watch").read_text(), "it waits")

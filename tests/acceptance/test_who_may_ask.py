@@ -37,7 +37,7 @@ HERE = {"host": "127.0.0.1:8000"}
 def test_strangers_without_tokens(
     configured: Settings, peer: str | None, headers: dict[str, str]
 ) -> None:
-    with Client(configured) as client, pytest.raises(NotAllowed):
+    with Client(settings=configured) as client, pytest.raises(NotAllowed):
         guard.caller(client, Headers(headers), peer)
 
 
@@ -55,7 +55,7 @@ def test_strangers_without_tokens(
 def test_this_machine_without_tokens(
     configured: Settings, peer: str, headers: dict[str, str]
 ) -> None:
-    with Client(configured) as client:
+    with Client(settings=configured) as client:
         assert guard.caller(client, Headers(headers), peer) == OWN
 
 

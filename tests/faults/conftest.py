@@ -44,7 +44,7 @@ def ground(
 ) -> Ground:
     """A ground on the session's servers: nothing runs yet, and the servers are left alone."""
     mill.settings = _settings(configured, request)
-    return _ground(mill, services.connect(mill.settings), tmp_path, seed, request)
+    return ground_of(mill, services.connect(mill.settings), tmp_path, seed, request)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def own_ground(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -> Ite
         database.close()
         mill = Mill(configured, logs)
         try:
-            yield _ground(mill, held, tmp_path, seed, request)
+            yield ground_of(mill, held, tmp_path, seed, request)
         finally:
             mill.stop()
             request.node.add_report_section("teardown", "mill", mill.logs())
@@ -75,7 +75,7 @@ def _settings(configured: Settings, request: pytest.FixtureRequest) -> Settings:
     return configured.model_copy(update={"timings": timings})
 
 
-def _ground(
+def ground_of(
     mill: Mill, endpoints: Endpoints, folder: Path, seed: int, request: pytest.FixtureRequest
 ) -> Ground:
     def report(outcome: Outcome) -> None:
@@ -88,9 +88,9 @@ def _scenario(request: pytest.FixtureRequest) -> str:
     """What its docstring says first, and what tells it from others of the same test."""
     said = str(request.function.__doc__ or request.node.name).splitlines()[0].rstrip(".")
     called = request.node.callspec
-    seed, _, other = called.id.partition("-")
-    assert seed == str(called.params["seed"]), "the seed comes first"
-    return f"{said} ({other})" if other else said
+    others = called.id.split("-")
+    others.remove(str(called.params["seed"]))
+    return f"{said} ({'-'.join(others)})" if others else said
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -73,8 +73,8 @@ class Threads:
 
     def client(self) -> Client:
         """A client that sends its wake-ups here."""
-        opened = Client(self._settings)
-        opened.broker = self.broker
+        opened = Client(settings=self._settings)
+        opened.here.broker = self.broker
         return opened
 
     def dispatcher(self) -> None:

@@ -59,7 +59,7 @@ def test_nothing_starts_without_its_secrets() -> None:
 
 def test_services_wait_stop_and_are_watched(services: dict[str, dict[str, Any]]) -> None:
     lasting = {name for name in services if services[name].get("restart") == "unless-stopped"}
-    assert lasting == {"postgres", "redis", "dispatcher", "worker"}
+    assert lasting == {"postgres", "redis", "dispatcher", "api", "worker"}
     assert all("healthcheck" in services[name] for name in lasting)
     for service in services.values():
         for other, wanted in service.get("depends_on", {}).items():
@@ -87,6 +87,8 @@ def test_servers_without_tls_are_allowed_by_name(services: dict[str, dict[str, A
 
 
 def test_a_file_has_one_path_everywhere(services: dict[str, dict[str, Any]]) -> None:
+    uploads = {name: _mounts(services[name], "/srv/uploads") for name in ("api", "worker")}
+    assert uploads == {"api": ["uploads:/srv/uploads"], "worker": ["uploads:/srv/uploads:ro"]}
     for name in ("worker", "producer"):
         (mount,) = [m for m in services[name]["volumes"] if isinstance(m, dict)]
         assert mount["source"] == mount["target"] == SECRETS["GISTMILL_DOCUMENTS"]
@@ -147,6 +149,16 @@ def test_the_commands_do_a_job(deployment: Deployment) -> None:
         f"Document {n} begins." for n in range(8)
     ]
 
+    token = deployment.run("producer", "token", "create", "me").strip()
+    api = deployment.start("api")
+    eventually(lambda: deployment.healthy("api"), "the API is healthy")
+    assert deployment.ask("/v1/jobs", token) == 200
+    assert deployment.ask(f"/v1/jobs/{job_id}", token) == 404, "the command line's"
+    assert deployment.ask("/v1/jobs", "another") == 401
+
+    api.terminate()
+    api.wait(PATIENCE)
+    assert not deployment.healthy("api")
     for name, process in [("dispatcher", dispatcher), ("worker", worker), ("redis", redis)]:
         process.terminate()
         assert process.wait(PATIENCE) == 0
@@ -183,6 +195,10 @@ def _copied(stage: compose.Stage) -> list[str]:
     """What a stage copies out of the repository."""
     values = [value.split() for name, value in stage.instructions if name in ("COPY", "ADD")]
     return [source for words in values if "--from" not in words[0] for source in words[:-1]]
+
+
+def _mounts(service: dict[str, Any], folder: str) -> list[str]:
+    return [mount for mount in service["volumes"] if isinstance(mount, str) and folder in mount]
 
 
 def _seconds(duration: str) -> int:

@@ -10,6 +10,7 @@ from jobs.errors import NotFound
 from producer import results
 from tests import s3
 from tests.unit.test_formats import DONE
+from tests.written import written
 
 URL = f"s3://{s3.BUCKET}/out.parquet"
 
@@ -40,13 +41,13 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
 
 
 def test_whole(store: s3.Store) -> None:
-    assert results.save([DONE], URL) == 1
+    assert results.save(written([DONE]), URL) == 1
     assert content(store)[:4] == content(store)[-4:] == b"PAR1"
 
 
 def test_in_several_parts(store: s3.Store) -> None:
     url = f"s3://{s3.BUCKET}/large.jsonl"
-    assert results.save(rows(850), url) == 850
+    assert results.save(written(rows(850)), url) == 850
     assert content(store, url).count(b"\n") == 850
 
 
@@ -59,14 +60,14 @@ def test_interrupted(store: s3.Store, count: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        results.save(broken(), URL, "jsonl")
+        results.save(written(broken()), URL, "jsonl")
     assert content(store) == b"before"
     assert "Uploads" not in store.files().call_s3("list_multipart_uploads", Bucket=s3.BUCKET)
 
 
 def test_no_such_bucket(store: s3.Store) -> None:
     with pytest.raises(NotFound) as caught:
-        results.save([DONE], "s3://nowhere/out.csv")
+        results.save(written([DONE]), "s3://nowhere/out.csv")
     assert str(caught.value).startswith("s3://nowhere/out.csv: ")
     assert str(caught.value).endswith("; nothing was written")
     assert "\n" not in str(caught.value)

@@ -45,6 +45,8 @@ JOB = JobRecord(
     deadline=None,
     run_window=None,
     max_error_rate=None,
+    webhook=None,
+    delivery=None,
     pace=Pace(at=NOW, busy_seconds=400.0, workers=1, shards=2, spread=0.0),
 )
 

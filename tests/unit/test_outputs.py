@@ -10,6 +10,7 @@ import pytest
 from jobs.errors import NotAllowed, NotFound, UsageError
 from producer import outputs, results
 from tests.unit.test_formats import DONE
+from tests.written import written
 
 URL = "memory://bucket/folder/out.parquet"
 
@@ -30,7 +31,7 @@ def content(url: str = URL) -> bytes:
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_whole(form: str) -> None:
-    assert results.save([DONE], URL, form) == 1
+    assert results.save(written([DONE]), URL, form) == 1
     assert content() != b"before"
 
 
@@ -41,7 +42,7 @@ def test_interrupted(form: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        results.save(broken(), URL, form)
+        results.save(written(broken()), URL, form)
     assert content() == b"before"
     assert fsspec.filesystem("memory").find("/bucket") == ["/bucket/folder/out.parquet"]
 
@@ -59,7 +60,7 @@ def test_a_store_that_fails(
 
     monkeypatch.setattr(MemoryFile, "write", failing)
     with pytest.raises(kind) as caught:
-        results.save([DONE], "memory://user:pw@bucket/out.csv?X-Signature=abc")
+        results.save(written([DONE]), "memory://user:pw@bucket/out.csv?X-Signature=abc")
     assert str(caught.value).startswith("memory://…bucket/out.csv…: ")
     assert str(caught.value).endswith("; nothing was written")
 
@@ -72,7 +73,7 @@ def test_an_error_of_ours_is_no_error_of_the_store() -> None:
 
 def test_a_file_by_its_url(tmp_path: Path) -> None:
     path = tmp_path / "a b.csv"
-    assert results.save([DONE], path.as_uri()) == 1
+    assert results.save(written([DONE]), path.as_uri()) == 1
     assert path.read_text().startswith("index,")
 
 
@@ -86,7 +87,7 @@ def test_a_file_by_its_url(tmp_path: Path) -> None:
 )
 def test_where_nothing_can_be_written(url: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        results.save([DONE], url)
+        results.save(written([DONE]), url)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_an_upload_is_given_up_where_its_end_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(MemoryFile, "close", refused)
     monkeypatch.setattr(MemoryFile, "discard", discard)
     with pytest.raises(NotAllowed):
-        results.save([DONE], URL, "jsonl")
+        results.save(written([DONE]), URL, "jsonl")
     assert len(given_up) == 1
     monkeypatch.undo()
     assert content() == b"before"
@@ -125,5 +126,5 @@ def test_an_upload_is_given_up_where_its_end_is_refused(monkeypatch: pytest.Monk
 def test_a_file_that_is_replaced_keeps_who_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.touch(0o600)
-    results.save([DONE], path)
+    results.save(written([DONE]), path)
     assert path.stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ import pytest
 from jobs.errors import NotFound, UsageError
 from producer import results
 from tests.unit.test_formats import DONE
+from tests.written import written
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def many() -> Iterator[dict[str, Any]]:
 
 def test_saved_whole(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    assert results.save(iter([{"summary": "é \u2028"}]), path) == 1
+    assert results.save(written(iter([{"summary": "é \u2028"}])), path) == 1
     assert json.loads(path.read_text(encoding="utf-8")) == {"summary": "é \u2028"}
     assert path.stat().st_mode & 0o400
 
@@ -45,7 +46,7 @@ def test_what_stood_there_stands_until_the_end(tmp_path: Path, form: str) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        results.save(broken(), path, form)
+        results.save(written(broken()), path, form)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
@@ -55,7 +56,7 @@ def test_a_full_disk(tmp_path: Path, form: str, short_files: None) -> None:
     path = tmp_path / "out"
     path.write_text("before")
     with pytest.raises(NotFound) as caught:
-        results.save(many(), path, form)
+        results.save(written(many()), path, form)
     assert str(caught.value).startswith(f"{path}: File too large; nothing was written; ")
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
@@ -63,7 +64,7 @@ def test_a_full_disk(tmp_path: Path, form: str, short_files: None) -> None:
 
 def test_a_link_still_leads_where_it_led(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to("out")
-    results.save([DONE], tmp_path / "link.csv")
+    results.save(written([DONE]), tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "out").read_text().startswith("index,")
 
@@ -71,7 +72,7 @@ def test_a_link_still_leads_where_it_led(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["/dev/null", "."])
 def test_devices_and_folders_are_not_replaced(name: str) -> None:
     with pytest.raises(UsageError, match="a folder or a device"):
-        results.save([DONE], Path(name))
+        results.save(written([DONE]), Path(name))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_named_file_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "says"),
     [
         ('broker-url = "redis://a"', "no setting 'broker-url'; do you mean 'broker_url'?"),
-        ("colour = 1", "no setting 'colour'; there are: home, database_url, broker_url, log_"),
+        ("colour = 1", "no setting 'colour'; there are: home, database_url, broker_url, url, "),
         ("log_format = 'xml'", "log_format: Input should be 'auto', 'console' or 'json' (got "),
         ("[timings]\nlaese = 5", "no timing 'laese'; do you mean 'lease'?"),
         ("[timings]\nlease = -5", "timings.lease: Input should be greater than 0 (got -5)"),

@@ -1,0 +1,25 @@
+"""`gistmill webhook secret`: what receivers check the signatures of webhooks with."""
+
+import click
+
+from producer.cli import output
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gistmill webhook secret
+  gistmill webhook secret --new
+"""
+)
+@click.option("--new", is_flag=True, help="Make another, for all users; the old one is void.")
+def secret(new: bool) -> int:
+    """Print the secret that webhooks of this machine's jobs are signed with."""
+    from jobs.store import deliveries
+
+    with output.client() as client:
+        if new:
+            with client.database.transaction() as tx:
+                deliveries.renew_secret(tx)
+        click.echo(client.webhook_secret())
+    return 0

@@ -1,0 +1,1 @@
+"""Webhooks: a job's end, told to a URL that its user named."""
