@@ -6,6 +6,8 @@ broker_url = "rediss://:password@host:6379/0"
 log_format = "json"          # or "console"; without it, as fits where the log goes
 allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
 webhook_networks = ["10.0.0.0/8"]  # private networks that webhooks may be sent to
+uploads = "s3://mill/uploads"  # where files lie that were uploaded over HTTP
+max_upload_bytes = 1_000_000_000
 
 [timings]
 lease = 120

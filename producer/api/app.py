@@ -4,7 +4,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import health, jobs, problems, results, webhooks
+from producer.api import events, files, health, jobs, problems, results, webhooks
+from producer.api.access import AccessLog
 from producer.api.limits import BoundedBodies
 from producer.client import Client
 
@@ -13,8 +14,10 @@ def create(client: Client) -> FastAPI:
     """The application. The client stays the caller's, who closes it after the last request."""
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results, webhooks):
+    app.add_middleware(AccessLog)
+    for each in (health, jobs, results, events, files, webhooks):
         app.include_router(each.router)
     return app
