@@ -38,6 +38,7 @@ from producer.job import Job, NobodyWorks
 from producer.status import JobStatusView, view
 from producer.submit import (
     Accepted,
+    Beside,
     Request,
     submit_documents,
     submit_source,
@@ -184,10 +185,15 @@ class Client:
         given = of_python(documents, named)
         return self.submit_documents(request, given.documents, given.chosen)
 
-    def submit_source(self, request: Request, location: str, asked: Asked) -> "Job":
-        """`location` is a path, a pattern of paths, or a URL."""
+    def submit_source(
+        self, request: Request, location: str, asked: Asked, beside: Beside | None = None
+    ) -> "Job":
+        """`location` is a path, a pattern of paths, or a URL. `beside` stores what is committed
+        together with a new job."""
         request = replace(request, owner=self.caller.token)
-        return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
+        return self._accepted(
+            submit_source(self.database, request, location, asked, self._allowed, beside)
+        )
 
     def submit_documents(
         self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
