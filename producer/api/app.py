@@ -4,7 +4,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import health, problems
+from producer.api import health, jobs, problems, results
+from producer.api.limits import BoundedBodies
 from producer.client import Client
 
 
@@ -13,5 +14,7 @@ def create(client: Client) -> FastAPI:
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
     problems.install(app)
-    app.include_router(health.router)
+    app.add_middleware(BoundedBodies)
+    for each in (health, jobs, results):
+        app.include_router(each.router)
     return app
