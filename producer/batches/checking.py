@@ -5,14 +5,14 @@ that come twice.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 from jobs import model_names
 from jobs.documents import record_of_line, storable
-from jobs.errors import UsageError
+from jobs.errors import NotAllowed, UsageError
 from jobs.parameters import refuse_for_lead
 from producer.batches import bodies
 from producer.batches.bodies import Asked, Wrong
@@ -44,8 +44,9 @@ class Checked:
     """That of the first line that names one."""
 
 
-def check(lines: Iterable[bytes]) -> Checked:
-    checker = _Checker()
+def check(lines: Iterable[bytes], settled: Callable[[str], str] = model_names.settled) -> Checked:
+    """`settled` makes of a model's name the one to store, or raises UsageError or NotAllowed."""
+    checker = _Checker(settled)
     errors: list[BadLine] = []
     for number, line in enumerate(lines, 1):
         if line.isspace():
@@ -75,7 +76,8 @@ class _First:
 
 
 class _Checker:
-    def __init__(self) -> None:
+    def __init__(self, settled: Callable[[str], str]) -> None:
+        self._settled = settled
         self.first: _First | None = None
         self.model: str | None = None
         self._digests = bytearray()
@@ -128,7 +130,7 @@ class _Checker:
         first = self.first
         if first is not None and rest == first.rest and prompt == first.asked.prompt:
             return
-        asked = _settled(bodies.asked(rest, prompt))
+        asked = self._checked(bodies.asked(rest, prompt))
         if self.model is None:
             self.model = asked.model
         if first is None:
@@ -137,24 +139,25 @@ class _Checker:
             _refuse_another(asked, first)
 
 
+    def _checked(self, asked: Asked) -> Asked:
+        """By its model's own name, and that this can do it as far as that is known here."""
+        try:
+            model = self._settled(asked.model)
+        except (UsageError, NotAllowed) as error:
+            raise Wrong("model_not_found", str(error), "body.model") from None
+        if model_names.is_lead(model):
+            try:
+                refuse_for_lead(model, asked.parameters, None)
+            except UsageError as error:
+                raise Wrong("unsupported_parameter", str(error)) from None
+        return replace(asked, model=model)
+
+
 def _check_target(request: Mapping[str, Any]) -> None:
     if request.get("method") != "POST":
         raise Wrong("invalid_method", "method: write POST", "method")
     if request.get("url") != ENDPOINT:
         raise Wrong("invalid_url", f"url: write {ENDPOINT}, the batch's endpoint", "url")
-
-
-def _settled(asked: Asked) -> Asked:
-    try:
-        model = model_names.settled(asked.model)
-    except UsageError as error:
-        raise Wrong("model_not_found", str(error), "body.model") from None
-    if model_names.is_lead(model):
-        try:
-            refuse_for_lead(model, asked.parameters, None)
-        except UsageError as error:
-            raise Wrong("unsupported_parameter", str(error)) from None
-    return Asked(model, asked.prompt, asked.parameters)
 
 
 def _refuse_another(asked: Asked, first: _First) -> None:
