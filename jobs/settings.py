@@ -96,6 +96,12 @@ def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return given
 
 
+def _is_root(given: str) -> str:
+    if not is_root(given):
+        raise ValueError(f"{without_secrets(given)!r} is neither an absolute folder nor a URL")
+    return given
+
+
 # Not decoded by pydantic-settings, which says of bad JSON only that it is.
 AllowedSources = Annotated[
     tuple[str, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_are_sources)
@@ -117,6 +123,10 @@ class Settings(BaseSettings):
     """Servers on other machines are taken without password, TLS or a checked certificate."""
     allowed_sources: AllowedSources = None
     """Folders, and beginnings of URLs, below which documents may lie; None is anywhere."""
+    uploads: Annotated[str, AfterValidator(_is_root)] | None = None
+    """Where files lie that were uploaded over HTTP: a folder that all workers have, or a URL
+    such as s3://bucket/uploads; None is `uploads` under the home."""
+    max_upload_bytes: PositiveInt = 10 * 2**30
     timings: Timings = Timings()
 
     @classmethod
@@ -261,6 +271,8 @@ def _exactly(settings: Settings) -> dict[str, str]:
         "GISTMILL_LOG_FORMAT": settings.log_format,
         "GISTMILL_ALLOW_INSECURE": str(settings.allow_insecure),
         "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
+        "GISTMILL_UPLOADS": settings.uploads or "",
+        "GISTMILL_MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 
