@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import files, health, jobs, problems, results
+from producer.api import batches, files, health, jobs, models, problems, results
 from producer.api.limits import BoundedBodies
 from producer.client import Client
 
@@ -15,6 +15,6 @@ def create(client: Client) -> FastAPI:
     app.state.client = client
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results, files):
+    for each in (health, jobs, results, files, batches, models):
         app.include_router(each.router)
     return app

@@ -21,6 +21,7 @@ from jobs.errors import (
     WaitTimeout,
 )
 from producer.api.guard import Unauthenticated
+from producer.api.openai_errors import also
 
 _TYPE = "application/problem+json"
 
@@ -37,9 +38,9 @@ _STATUSES: tuple[tuple[type[GistmillError], int, str], ...] = (
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(GistmillError, _ours)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(GistmillError, also(_ours))
+    app.add_exception_handler(RequestValidationError, also(_invalid))
+    app.add_exception_handler(HTTPException, also(_plain))
 
 
 def answer(

@@ -16,14 +16,16 @@ from jobs.errors import UsageError
 from jobs.sources import chat
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import batches, control, jobs
+from jobs.store import batches, control, files, jobs
 from jobs.store.batches import BatchRecord, NewBatch
-from producer import times
-from producer.batches import inputs, views
-from producer.batches.checking import ENDPOINT, Checked, check
+from jobs.store.files import FileRecord
+from producer import times, uploads
+from producer.batches import bodies, views
+from producer.batches.checking import ENDPOINT, check
 from producer.client import Client
 from producer.submit import Request
 
+_PURPOSE = "batch"
 _MOST_PAIRS = 16
 _LONGEST_KEY, _LONGEST_VALUE = 64, 512
 _COLUMNS = AskedColumns(text=chat.TEXT, id=chat.ID, reference="")
@@ -59,9 +61,9 @@ class Order:
 def create(client: Client, order: Order) -> dict[str, Any]:
     """Raises NotFound where there is no such file, UsageError where it is none for a batch; what
     is wrong in it is said by the batch, which has failed then."""
-    file = inputs.of_batch(client, order.input_file_id)
-    with inputs.lines(client, file) as lines:
-        checked = check(lines, client.model)
+    file = _file(client, order.input_file_id)
+    with uploads.reading(file) as opened:
+        checked = check(opened)
     batch = NewBatch(
         id=batches.new_id(),
         owner=client.caller.token,
@@ -76,15 +78,13 @@ def create(client: Client, order: Order) -> dict[str, Any]:
         with client.database.transaction() as tx:
             batches.add(tx, replace(batch, errors=errors))
     else:
-        _submit(client, order, batch, checked, file.location)
+        _submit(client, order, batch, checked.asked, file)
     return get(client, batch.id)
 
 
 def _submit(
-    client: Client, order: Order, batch: NewBatch, checked: Checked, location: str
+    client: Client, order: Order, batch: NewBatch, asked: bodies.Asked, file: FileRecord
 ) -> None:
-    asked = checked.asked
-    assert asked is not None  # noqa: S101 - for mypy: whoever calls has looked
     request = Request(
         model=asked.model,
         prompt=asked.prompt,
@@ -97,7 +97,16 @@ def _submit(
     def beside(tx: Transaction, job_id: str) -> None:
         batches.add(tx, batch, job_id)
 
-    inputs.submit(client, request, location, Asked(_COLUMNS, format=chat.KIND), beside)
+    client.submit_source(request, file.location, Asked(_COLUMNS, format=chat.KIND), beside)
+
+
+def _file(client: Client, file_id: str) -> FileRecord:
+    with client.database.transaction() as tx:
+        file = files.get(tx, file_id, client.caller)
+    if file.purpose != _PURPOSE:
+        how = f"upload it with purpose={_PURPOSE!r}"
+        raise UsageError(f"input_file_id: {file.id} is for {file.purpose!r}; {how}")
+    return file
 
 
 def get(client: Client, batch_id: str) -> dict[str, Any]:

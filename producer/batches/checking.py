@@ -138,7 +138,6 @@ class _Checker:
         else:
             _refuse_another(asked, first)
 
-
     def _checked(self, asked: Asked) -> Asked:
         """By its model's own name, and that this can do it as far as that is known here."""
         try:

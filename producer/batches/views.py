@@ -13,7 +13,7 @@ from producer import times
 OUTPUT, ERROR = "output", "error"
 """The two files of a batch."""
 
-_FILE = "file_"
+_FILE = "file-"
 _BATCH = "batch_"
 
 # A job that is paused is one in progress, to those who know no pause.
@@ -70,12 +70,12 @@ def has_file(job: JobRecord | None, which: str) -> bool:
 
 
 def file_id(batch_id: str, which: str) -> str:
-    return f"{_FILE}{batch_id.removeprefix(_BATCH)}_{which}"
+    return f"{_FILE}{batch_id.removeprefix(_BATCH)}-{which}"
 
 
 def of_file(file: str) -> tuple[str, str]:
     """The batch that a file is of, and which of its two. Raises NotFound for any other."""
-    code, _, which = file.removeprefix(_FILE).rpartition("_")
+    code, _, which = file.removeprefix(_FILE).rpartition("-")
     if not file.startswith(_FILE) or which not in (OUTPUT, ERROR):
         raise NotFound(f"no file {file!r}")
     return f"{_BATCH}{code}", which
