@@ -87,8 +87,8 @@ class _Checker:
         """Raises Wrong."""
         record = record_of_line(line)
         if record.error is not None:
-            code = "invalid_json_line"
-            raise Wrong(code, f"{record.error[1]}; write one JSON object a line")
+            message = f"{record.error[1]}; write one JSON object a line"
+            raise Wrong("invalid_json_line", message)
         request = record.value
         self._note_id(number, request.get("custom_id"))
         _check_target(request)

@@ -7,7 +7,7 @@ stands, times from its row. Memory stays flat, and no transaction stays open.
 import heapq
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -22,17 +22,25 @@ from producer.batches.views import OUTPUT, unix
 
 _PAGE = 1000
 
-_CUT_OFF = {
-    JobStatus.EXPIRED: (
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a request has no answer."""
+
+    code: str
+    message: str
+
+
+_WHY_CUT_OFF = {
+    JobStatus.EXPIRED: Why(
         "batch_expired",
         "This request could not be executed before the completion window expired.",
     ),
-    JobStatus.CANCELLED: (
-        "batch_cancelled",
-        "This request was not executed before the batch was cancelled.",
+    JobStatus.CANCELLED: Why(
+        "batch_cancelled", "This request was not executed before the batch was cancelled."
     ),
 }
-"""By how its job ended: what is said of a request that was not done."""
+"""By how its job ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,6 @@ class Lines:
 
     def _cut_off(self) -> Iterator[tuple[int, bytes]]:
         """Of the requests that were not done, in order."""
-        code, message = self._why_cut_off()
 
         def page(after: int) -> list[Any]:
             with self.database.transaction() as tx:
@@ -76,11 +83,13 @@ class Lines:
                 documents = self.sources.read(extent)
             for each in documents:
                 if each.index not in done:
-                    yield each.index, self._line(each.index, each.id, None, (code, message))
+                    yield each.index, self._line(each.index, each.id, None, self._why_cut_off())
 
-    def _why_cut_off(self) -> tuple[str, str]:
-        error = self.job.error or {"code": "batch_failed", "message": "The batch failed."}
-        return _CUT_OFF.get(self.job.status, (error["code"], error["message"]))
+    def _why_cut_off(self) -> Why:
+        if known := _WHY_CUT_OFF.get(self.job.status):
+            return known
+        assert self.job.error is not None  # noqa: S101 - nothing else cuts a job off
+        return Why(**self.job.error)
 
     # --- lines
 
@@ -93,7 +102,7 @@ class Lines:
         return self._line(done.index, done.id, response, None)
 
     def _failed(self, failed: Outcome) -> bytes:
-        why = failed.error_code or "", failed.error_message or ""
+        why = Why(failed.error_code or "", failed.error_message or "")
         return self._line(failed.index, failed.id, None, why)
 
     def _line(
@@ -101,13 +110,13 @@ class Lines:
         index: int,
         custom_id: str | None,
         response: dict[str, Any] | None,
-        error: tuple[str, str] | None,
+        error: Why | None,
     ) -> bytes:
         line = {
             "id": self._made_up("batch_req", index),
             "custom_id": custom_id,
             "response": response,
-            "error": error and {"code": error[0], "message": error[1]},
+            "error": error and asdict(error),
         }
         return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
