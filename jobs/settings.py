@@ -32,7 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from jobs.allowed_sources import is_root, without_secrets
+from jobs.allowed_sources import Allowed, is_root, without_secrets
 from jobs.errors import UsageError
 from jobs.settings_file import SettingsFile, unknown
 
@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     """Where files lie that were uploaded over HTTP: a folder that all workers have, or a URL
     such as s3://bucket/uploads; None is `uploads` under the home."""
     max_upload_bytes: PositiveInt = 10 * 2**30
+    """The largest file that is taken over HTTP."""
     timings: Timings = Timings()
 
     @classmethod
@@ -146,6 +147,16 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """`GISTMILL_BROKER_URL=` is unset, whatever the file says."""
         return {name: value for name, value in given.items() if value != ""}
+
+    @property
+    def uploads_root(self) -> str:
+        """Where uploads lie, set or not."""
+        return self.uploads or str(self.home / "uploads")
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may be read for jobs."""
+        return Allowed(self.allowed_sources, self.uploads_root)
 
 
 class WorkerProcess(BaseSettings):

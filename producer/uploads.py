@@ -5,6 +5,7 @@ below the root is its id and the ending by which its kind is told, nothing else 
 uploader called it.
 """
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +15,27 @@ from urllib.parse import urlsplit
 
 from jobs.allowed_sources import is_url, without_secrets
 from jobs.documents import storable
-from jobs.errors import NotFound
-from jobs.settings import Settings
+from jobs.errors import NotFound, Unreachable, UsageError
 from jobs.store.files import FileRecord
 from producer import outputs
 
 _ENDING = re.compile(r"(\.[a-z0-9]{1,8}){1,2}$")
 _LONGEST_NAME = 255
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def root(configured: Settings) -> str:
-    """Where uploads lie: an absolute folder, or a URL."""
-    return configured.uploads or str(configured.home / "uploads")
+class NoRoom(NotFound):
+    """The disk is full."""
 
 
 def location(root: str, file_id: str, filename: str) -> str:
-    """Of a new file."""
+    """Of a new file below `root`, the setting `uploads`."""
     return f"{root.rstrip('/')}/{file_id}{_ending(filename)}"
+
+
+def named(file: FileRecord) -> dict[str, str]:
+    """How a job's source names it."""
+    return {"id": file.id, "name": file.filename}
 
 
 def clean(filename: str) -> str:
@@ -44,12 +49,25 @@ def clean(filename: str) -> str:
 def storing(place: str) -> Iterator[BinaryIO]:
     """Open for bytes; there as a whole once the block is over, and gone if anything is wrong.
 
-    Raises NotFound where nothing can be written.
+    Raises NoRoom where the disk is full, NotFound where nothing can be written otherwise.
     """
-    if not is_url(place):
-        Path(place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with outputs.whole(place) as out:
-        yield out
+    try:
+        if not is_url(place):
+            _make(Path(place).parent)
+        with outputs.whole(place) as out:
+            yield out
+    except NotFound as error:
+        if getattr(error.__cause__, "errno", None) in _FULL:
+            raise NoRoom("the disk for uploads is full; nothing was kept") from error
+        raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        how = "name another folder or URL by the setting uploads"
+        raise NotFound(f"{folder}: {error.strerror}; {how}") from error
 
 
 @contextmanager
@@ -66,6 +84,16 @@ def reading(file: FileRecord) -> Iterator[BinaryIO]:
         yield opened
 
 
+@contextmanager
+def known_by_its_id(file: FileRecord) -> Iterator[None]:
+    """In it messages name the file by its id: where it lies is the server's own."""
+    try:
+        yield
+    except (UsageError, NotFound, Unreachable) as error:
+        place = without_secrets(file.location) if is_url(file.location) else file.location
+        raise type(error)(str(error).replace(place, file.id)) from error
+
+
 def forget(file: FileRecord) -> None:
     """Delete its bytes; that they are gone already is no error."""
     import fsspec
@@ -75,11 +103,6 @@ def forget(file: FileRecord) -> None:
         files.rm_file(path)
     except FileNotFoundError:
         return
-
-
-def shown(place: str) -> str:
-    """For messages."""
-    return without_secrets(place) if is_url(place) else place
 
 
 def _ending(filename: str) -> str:

@@ -8,18 +8,19 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import Annotated, BinaryIO, Literal
 
+from anyio import CancelScope
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from jobs.errors import NotAllowed, UsageError
+from jobs.errors import UsageError
 from jobs.store import batches, files
 from jobs.store.files import FileRecord
 from producer import uploads
 from producer.api.guard import Reading, Submitting
-from producer.api.multipart import Form
 from producer.api.multipart import Reading as FormReading
 from producer.batches import files as batch_files
 from producer.client import Client
@@ -62,28 +63,84 @@ class Deleted(BaseModel):
     deleted: Literal[True] = True
 
 
-@router.post("")
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "purpose": {"type": "string", "default": "documents"},
+        "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+    },
+}
+
+
+@router.post(
+    "",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}
+    },
+)
 async def create_file(request: Request, client: Submitting) -> FileObject:
-    """Upload a file: a form with `file` and, for a batch of OpenAI's, `purpose=batch`."""
-    file_id = files.new_id()
-    place = ""
-    with ExitStack() as stored:
+    """Upload a file: a form with `file` and, for a batch of OpenAI's, `purpose=batch`.
 
-        def opened(filename: str) -> BinaryIO:
-            nonlocal place
-            place = uploads.location(uploads.root(client.settings), file_id, filename)
-            return stored.enter_context(uploads.storing(place))
+    413 where it is too large, 507 where there is no room for it. It is there as a whole or not at
+    all.
+    """
+    new = _New(client, request.headers.get("content-type", ""))
+    try:
+        async for piece in request.stream():
+            await run_in_threadpool(new.form.feed, piece)
+        return await run_in_threadpool(new.keep)
+    except ClientDisconnect:
+        raise UsageError("the connection broke off; send it again") from None
+    except uploads.NoRoom as error:
+        raise HTTPException(507, str(error)) from error
+    finally:
+        # Shielded: whoever stops the server leaves nothing half written.
+        with CancelScope(shield=True):
+            await run_in_threadpool(new.give_up)
 
+
+class _New:
+    """A file on its way in."""
+
+    def __init__(self, client: Client, content_type: str) -> None:
+        self._client = client
+        self._id = files.new_id()
+        self._place = ""
+        self._stored = ExitStack()
         most = client.settings.max_upload_bytes
-        reading = FormReading(request.headers.get("content-type", ""), opened, most)
+        self.form = FormReading(content_type, self._open, most)
+
+    def keep(self) -> FileObject:
+        """Written down in SQL once all of it is stored. Where that is not possible its bytes go."""
+        form = self.form.end()
+        self._stored.close()
+        purpose = uploads.clean(form.fields.get("purpose", "documents"))
+        name = uploads.clean(form.filename or "")
+        now = datetime.now(UTC)
+        owner = self._client.caller.token
+        file = FileRecord(self._id, owner, purpose, name, form.bytes, self._place, now)
         try:
-            async for piece in request.stream():
-                await run_in_threadpool(reading.feed, piece)
-        except ClientDisconnect:
-            raise UsageError("the connection broke off; send it again") from None
-        form = reading.end()
-        await run_in_threadpool(stored.close)
-    return await run_in_threadpool(_kept, client, file_id, place, form)
+            with self._client.database.transaction() as tx:
+                files.add(tx, file)
+        except BaseException:
+            with suppress(OSError):
+                uploads.forget(file)
+            raise
+        return described(file)
+
+    def give_up(self) -> None:
+        """What is stored of it goes, unless it was kept."""
+        with suppress(_GivenUp), self._stored:
+            raise _GivenUp
+
+    def _open(self, filename: str) -> BinaryIO:
+        self._place = uploads.location(self._client.settings.uploads_root, self._id, filename)
+        return self._stored.enter_context(uploads.storing(self._place))
+
+
+class _GivenUp(Exception):
+    """Ends a file on its way in."""
 
 
 @router.get("")
@@ -136,7 +193,7 @@ def delete_file(client: Submitting, file_id: str) -> Deleted:
             why = "was cut off, and its error file is made from it" if over else "is not over"
             raise UsageError(f"file: {file.id} is that of {batch_id}, which {why}")
         if files.is_needed(tx, file.id):
-            raise NotAllowed(f"{file.id}: a job that is not over reads it; cancel that first")
+            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel that")
         files.delete_one(tx, file.id)
     uploads.forget(file)
     return Deleted(id=file.id)
@@ -155,22 +212,6 @@ def described(file: FileRecord) -> FileObject:
 def _record(client: Client, file_id: str) -> FileRecord:
     with client.database.transaction() as tx:
         return files.get(tx, file_id, client.caller)
-
-
-def _kept(client: Client, file_id: str, place: str, form: Form) -> FileObject:
-    """Written down in SQL. Where that is not possible, its bytes go again."""
-    name = uploads.clean(form.filename or "")
-    purpose = uploads.clean(form.fields.get("purpose", "documents"))
-    now = datetime.now(UTC)
-    file = FileRecord(file_id, client.caller.token, purpose, name, form.bytes, place, now)
-    try:
-        with client.database.transaction() as tx:
-            files.add(tx, file)
-    except BaseException:
-        with suppress(OSError):
-            uploads.forget(file)
-        raise
-    return described(file)
 
 
 def _pieces(file: FileRecord) -> Iterator[bytes]:

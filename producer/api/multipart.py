@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.exceptions import HTTPException
 
+from jobs.documents import storable
 from jobs.errors import UsageError
 
 _LONGEST_FIELD = 10_000
@@ -20,16 +22,13 @@ Opener = Callable[[str], BinaryIO]
 """Opens the place for a file of that name."""
 
 
-class TooLarge(UsageError):
-    """More than is taken."""
-
-
 @dataclass
 class Form:
-    """What a form held: fields by name, and how large its file was; None without one."""
+    """What a form held: its fields by name, and of its file what that is called and its size."""
 
     fields: dict[str, str] = field(default_factory=dict)
     filename: str | None = None
+    """None until the file is there."""
     bytes: int = 0
 
 
@@ -68,7 +67,7 @@ class Reading:
         self._parser = MultipartParser(boundary, callbacks)
 
     def feed(self, piece: bytes) -> None:
-        """Raises UsageError, TooLarge, and what storing raises."""
+        """Raises UsageError, HTTPException (413), and what storing raises."""
         try:
             self._parser.write(piece)
         except MultipartParseError as error:
@@ -80,6 +79,11 @@ class Reading:
             raise UsageError("the form broke off before its end; send it again")
         if self.form.filename is None:
             raise UsageError("the form has no part named file; add -F file=@papers.jsonl")
+        if unknown := sorted(set(self.form.fields) - {"purpose"}):
+            raise UsageError(
+                f"the form has a field {storable(unknown[0])!r}, which means nothing here; "
+                "send purpose and file alone"
+            )
         return self.form
 
     # --- what the parser says
@@ -115,9 +119,10 @@ class Reading:
             return
         self.form.bytes += end - start
         if self.form.bytes > self._most:
-            raise TooLarge(
+            raise HTTPException(
+                413,
                 f"the file is larger than {self._most:,} bytes; send it in parts, or raise the "
-                "server's setting max_upload_bytes"
+                "server's setting max_upload_bytes",
             )
         self._file.write(data[start:end])
 

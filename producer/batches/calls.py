@@ -16,7 +16,7 @@ from jobs.errors import UsageError
 from jobs.sources import chat
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import batches, control, files, jobs
+from jobs.store import batches, control, jobs
 from jobs.store.batches import BatchRecord, NewBatch
 from jobs.store.files import FileRecord
 from producer import times, uploads
@@ -97,12 +97,11 @@ def _submit(
     def beside(tx: Transaction, job_id: str) -> None:
         batches.add(tx, batch, job_id)
 
-    client.submit_source(request, file.location, Asked(_COLUMNS, format=chat.KIND), beside)
+    client.submit_upload(request, file, Asked(_COLUMNS, format=chat.KIND), beside)
 
 
 def _file(client: Client, file_id: str) -> FileRecord:
-    with client.database.transaction() as tx:
-        file = files.get(tx, file_id, client.caller)
+    file = client.file(file_id)
     if file.purpose != _PURPOSE:
         how = f"upload it with purpose={_PURPOSE!r}"
         raise UsageError(f"input_file_id: {file.id} is for {file.purpose!r}; {how}")

@@ -18,7 +18,7 @@ from jobs.store import batches, summaries
 from jobs.store.batches import Outcome
 from jobs.store.jobs import JobRecord
 from producer import reading
-from producer.batches.views import OUTPUT, unix
+from producer.batches.views import OUTPUT, unix, why_it_ended
 
 _PAGE = 1000
 
@@ -88,8 +88,7 @@ class Lines:
     def _why_cut_off(self) -> Why:
         if known := _WHY_CUT_OFF.get(self.job.status):
             return known
-        assert self.job.error is not None  # noqa: S101 - nothing else cuts a job off
-        return Why(**self.job.error)
+        return Why(**(why_it_ended(self.job) or {}))
 
     # --- lines
 

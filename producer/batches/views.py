@@ -9,6 +9,7 @@ from jobs.states import JOB_OVER, JobStatus
 from jobs.store.batches import BatchRecord
 from jobs.store.jobs import JobRecord
 from producer import times
+from producer.status import public_words
 
 OUTPUT, ERROR = "output", "error"
 """The two files of a batch."""
@@ -58,6 +59,11 @@ def status_of(job: JobRecord | None) -> str:
     return _STATUSES.get(status, status).value
 
 
+def why_it_ended(job: JobRecord) -> dict[str, Any] | None:
+    """The `code` and `message` of a job's error."""
+    return public_words(job.source, job.error)
+
+
 def has_file(job: JobRecord | None, which: str) -> bool:
     """Whether a batch that is over has a line to put in it."""
     if job is None or job.status not in JOB_OVER:
@@ -91,9 +97,8 @@ def _when(happened: Mapping[str, datetime], status: str) -> int | None:
 
 def _errors(batch: BatchRecord, job: JobRecord | None) -> dict[str, Any] | None:
     found = batch.errors
-    if job is not None and job.status == JobStatus.FAILED and job.error is not None:
-        why = {"code": job.error["code"], "message": job.error["message"]}
-        found = [{**why, "param": None, "line": None}]
+    if job is not None and job.status == JobStatus.FAILED:
+        found = [{**(why_it_ended(job) or {}), "param": None, "line": None}]
     return None if found is None else {"object": "list", "data": found}
 
 
