@@ -43,8 +43,8 @@ class Order:
     def __post_init__(self) -> None:
         if self.endpoint != ENDPOINT:
             raise UsageError(f"endpoint {self.endpoint!r}: batches are for {ENDPOINT} alone")
-        if times.duration(self.completion_window) <= 0:
-            raise UsageError("completion_window: a duration, as 24h, 90m or 7d")
+        if self._seconds() <= 0:
+            raise UsageError("completion_window: a time above 0; write it as 24h, 90m or 7d")
         for key, value in (self.metadata or {}).items():
             if len(key) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
                 most = f"{_LONGEST_KEY} characters a key and {_LONGEST_VALUE} a value"
@@ -55,7 +55,13 @@ class Order:
             raise UsageError(f"metadata: at most {_MOST_PAIRS} pairs")
 
     def deadline(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=times.duration(self.completion_window))
+        return datetime.now(UTC) + timedelta(seconds=self._seconds())
+
+    def _seconds(self) -> float:
+        try:
+            return times.duration(self.completion_window)
+        except UsageError as error:
+            raise UsageError(f"completion_window: {error}") from None
 
 
 def create(client: Client, order: Order) -> dict[str, Any]:
