@@ -54,7 +54,7 @@ def add(tx: Transaction, file: FileRecord) -> None:
 
 def get(tx: Transaction, file_id: str, caller: Caller) -> FileRecord:
     """Raises NotFound, also where it is another one's."""
-    row = tx.execute(_records().where(files.c.id == file_id, _seen(caller))).mappings()
+    row = tx.execute(_records().where(files.c.id == storable(file_id), _seen(caller))).mappings()
     if (found := row.one_or_none()) is None:
         raise NotFound(f"no file {storable(file_id)!r}; GET /v1/files lists them")
     return FileRecord(**found)
@@ -73,7 +73,7 @@ def page(
     place = tuple_(files.c.created_at, files.c.id)
     fits = [_seen(caller)]
     if purpose is not None:
-        fits.append(files.c.purpose == purpose)
+        fits.append(files.c.purpose == storable(purpose))
     if behind is not None:
         last = tuple_(*(literal(each) for each in behind))
         fits.append(place < last if order == "desc" else place > last)
