@@ -15,6 +15,7 @@ from jobs.documents import storable
 from jobs.errors import UsageError
 from jobs.sources import chat
 from jobs.sources.asked import Asked
+from jobs.sources.opened import lines
 from jobs.states import JobStatus
 from jobs.store import batches, control, jobs
 from jobs.store.batches import BatchRecord, NewBatch
@@ -69,7 +70,7 @@ def create(client: Client, order: Order) -> dict[str, Any]:
     is wrong in it is said by the batch, which has failed then."""
     file = _file(client, order.input_file_id)
     with uploads.reading(file) as opened:
-        checked = check(opened)
+        checked = check(lines(opened))
     batch = NewBatch(
         id=batches.new_id(),
         owner=client.caller.token,

@@ -5,15 +5,17 @@ that come twice.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 from jobs import model_names
 from jobs.documents import record_of_line, storable
 from jobs.errors import NotAllowed, UsageError
 from jobs.parameters import refuse_for_lead
+from jobs.sources.opened import Unreadable
 from producer.batches import bodies
 from producer.batches.bodies import Asked, Wrong
 
@@ -45,18 +47,10 @@ class Checked:
 
 
 def check(lines: Iterable[bytes], settled: Callable[[str], str] = model_names.settled) -> Checked:
-    """`settled` makes of a model's name the one to store, or raises UsageError or NotAllowed."""
+    """`lines` may raise Unreadable. `settled` makes of a model's name the one to store, or raises
+    UsageError or NotAllowed."""
     checker = _Checker(settled)
-    errors: list[BadLine] = []
-    for number, line in enumerate(lines, 1):
-        if line.isspace():
-            continue
-        try:
-            checker.look(number, line)
-        except Wrong as wrong:
-            errors.append(BadLine(wrong.code, wrong.message, wrong.param, number))
-            if len(errors) == MOST_ERRORS:
-                break
+    errors = list(islice(_wrong(lines, checker), MOST_ERRORS))
     errors += checker.duplicates()
     if not errors and checker.first is None:
         message = "the file has no request; write one a line"
@@ -64,6 +58,20 @@ def check(lines: Iterable[bytes], settled: Callable[[str], str] = model_names.se
     errors.sort(key=lambda each: each.line or 0)
     asked = None if errors or checker.first is None else checker.first.asked
     return Checked(asked, errors[:MOST_ERRORS], checker.model)
+
+
+def _wrong(lines: Iterable[bytes], checker: "_Checker") -> Iterator[BadLine]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            if line.isspace():
+                continue
+            try:
+                checker.look(number, line)
+            except Wrong as wrong:
+                yield BadLine(wrong.code, wrong.message, wrong.param, number)
+    except Unreadable as error:  # what is behind it can not be told apart
+        yield BadLine("invalid_json_line", str(error), line=number + 1)
 
 
 @dataclass(frozen=True, slots=True)

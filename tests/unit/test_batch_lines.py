@@ -1,11 +1,13 @@
 """What makes a line of a batch's file one that can be done, and what is said of the others."""
 
+import io
 import json
 from typing import Any
 
 import pytest
 
 from jobs.parameters import Parameters
+from jobs.sources import opened
 from producer.batches.bodies import Asked
 from producer.batches.checking import MOST_ERRORS, Checked, check
 from tests.openai_files import lines, request
@@ -163,3 +165,10 @@ def test_so_many_errors_are_listed_and_no_more() -> None:
 
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert check([b"\xef\xbb\xbf" + json.dumps(request(0, TEXT)).encode()]).errors == []
+
+
+def test_a_line_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened, "LARGEST", 200)
+    content = lines([request(0, TEXT), request(1, "x" * 300)])
+    found = check(opened.lines(io.BytesIO(content)))
+    assert says(found) == [("invalid_json_line", None, 2)]
