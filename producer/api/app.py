@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import batches, files, health, jobs, models, problems, results
+from producer.api import batches, events, files, health, jobs, models, problems, results
 from producer.api.limits import BoundedBodies
 from producer.client import Client
 
@@ -13,8 +13,9 @@ def create(client: Client) -> FastAPI:
     """The application. The client stays the caller's, who closes it after the last request."""
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results, files, batches, models):
+    for each in (health, jobs, results, events, files, batches, models):
         app.include_router(each.router)
     return app

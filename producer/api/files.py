@@ -193,7 +193,7 @@ def delete_file(client: Submitting, file_id: str) -> Deleted:
             why = "was cut off, and its error file is made from it" if over else "is not over"
             raise UsageError(f"file: {file.id} is that of {batch_id}, which {why}")
         if files.is_needed(tx, file.id):
-            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel that")
+            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel it first")
         files.delete_one(tx, file.id)
     uploads.forget(file)
     return Deleted(id=file.id)

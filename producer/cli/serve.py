@@ -24,9 +24,8 @@ Examples:
 def command(host: str, port: int) -> int:
     """Serve the HTTP API and the page until stopped."""
     try:
-        import uvicorn
-
         from producer.api import app
+        from producer.api.server import Server
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is missing; pip install 'gistmill[serve]'") from error
     from jobs.store import tokens
@@ -47,8 +46,5 @@ def command(host: str, port: int) -> int:
         with listening:
             shown = f"[{host}]" if ":" in host else host
             output.hint(f"gistmill serves http://{shown}:{listening.getsockname()[1]}")
-            config = uvicorn.Config(
-                app.create(client), log_config=None, access_log=False, timeout_graceful_shutdown=5
-            )
-            uvicorn.Server(config).run(sockets=[listening])
+            Server(app.create(client)).run(sockets=[listening])
     return 0
