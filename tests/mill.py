@@ -144,6 +144,8 @@ class Mill:
 
     def environment(self) -> dict[str, str]:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+        # Several may be up at once.
+        quiet["GISTMILL_UP_PORT"] = "0"
         return settings.child_environment(self.settings, **quiet)
 
     def stop(self) -> None:

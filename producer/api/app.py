@@ -5,6 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from producer.api import batches, events, files, health, jobs, models, problems, results
+from producer.api.access import AccessLog
 from producer.api.limits import BoundedBodies
 from producer.client import Client
 
@@ -16,6 +17,7 @@ def create(client: Client) -> FastAPI:
     app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
+    app.add_middleware(AccessLog)
     for each in (health, jobs, results, events, files, batches, models):
         app.include_router(each.router)
     return app

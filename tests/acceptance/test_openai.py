@@ -62,7 +62,8 @@ def test_every_field_of_a_batch_is_there(client: OpenAI, done: Batch) -> None:
     times = [done.created_at, done.in_progress_at, done.finalizing_at, done.completed_at]
     assert times == sorted(time or 0 for time in times)
     assert done.expires_at == done.created_at + 24 * 3600
-    assert done.failed_at is done.cancelled_at is done.expired_at is done.errors is None
+    assert done.failed_at is done.cancelled_at is done.expired_at is None
+    assert done.errors is None
 
 
 def test_its_files_are_files(client: OpenAI, done: Batch) -> None:

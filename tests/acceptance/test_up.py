@@ -53,7 +53,9 @@ def test_up_and_down(alone: Mill) -> None:
     hint, *lines = log.splitlines()
     assert hint.startswith("gistmill is up")
     events = [json.loads(line) for line in lines]
-    assert {event.get("process") for event in events} == {"worker-1", "worker-2", "dispatch", None}
+    assert {event.get("process") for event in events} == {
+        *("worker-1", "worker-2", "dispatch", "serve", None)
+    }
     [stopping] = [event for event in events if "process" not in event]
     assert stopping["event"].startswith("stopping; workers finish the batch in hand")
     last = [event.get("process") for event in events[events.index(stopping) :]]

@@ -110,7 +110,8 @@ def test_what_is_taken_up_again_goes_on(client: OpenAI, begun: Batch, database: 
     again = client.batches.retrieve(begun.id)
     assert again.status == "in_progress"
     assert again.in_progress_at
-    assert again.cancelled_at is again.cancelling_at is again.output_file_id is None
+    assert again.cancelled_at is again.cancelling_at is None
+    assert again.output_file_id is None
     with pytest.raises(NotFoundError):
         client.files.content(cancelled.error_file_id)
 
