@@ -4,6 +4,7 @@ Their clients try again after 408, 409, 429 and all from 500 on: what its user h
 """
 
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -21,9 +22,11 @@ _CODES = {
     HTTPStatus.FORBIDDEN: "insufficient_permissions",
     HTTPStatus.NOT_FOUND: "not_found",
 }
-_PARAMS = (
-    *("input_file_id", "endpoint", "completion_window", "metadata"),
-    *("purpose", "file", "limit", "after", "order"),
+_PARAMS = frozenset(
+    {
+        *("input_file_id", "endpoint", "completion_window", "metadata"),
+        *("purpose", "file", "limit", "after", "order"),
+    }
 )
 
 
@@ -47,11 +50,11 @@ def also(handler: Handler) -> Handler:
 
 def _error(problem: dict[str, Any], status: HTTPStatus) -> dict[str, Any]:
     message = "; ".join(problem[name] for name in ("detail", "hint") if problem.get(name))
-    where = problem["errors"][0]["where"] if problem.get("errors") else message.partition(":")[0]
-    named = [name for name in _PARAMS if name in where.replace("/", " ").split()]
+    # A schema's words begin "body/endpoint: ", our own "endpoint: " or "endpoint '...': ".
+    first = re.split("[: ]", message, maxsplit=1)[0].rpartition("/")[2]
     return {
         "message": message,
         "type": "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _TYPE,
-        "param": named[0] if named else None,
+        "param": first if first in _PARAMS else None,
         "code": _CODES.get(status),
     }
