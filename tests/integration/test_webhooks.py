@@ -38,7 +38,7 @@ def told(configured: Settings) -> Settings:
 
 @pytest.fixture
 def client(told: Settings) -> Iterator[Client]:
-    with Client(told) as opened:
+    with Client(settings=told) as opened:
         yield opened
 
 
@@ -286,7 +286,7 @@ def test_a_name_that_leads_elsewhere_later(
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", look)
         url = f"http://rebinding.test:{receiver.server_port}/"
-        with Client(client.settings.model_copy(update={"webhook_networks": ()})) as strict:
+        with Client(settings=client.settings.model_copy(update={"webhook_networks": ()})) as strict:
             job = _ended(strict, url)
         assert Senders(client.database, TOLD_SOON, ()).send_one()
     assert asked == ["rebinding.test"] * 2
