@@ -258,6 +258,10 @@ class Client:
         """An uploaded file, which `submit` takes, on the mill's own side. Raises NotFound."""
         return self.here.file(file_id)
 
+    def delete_file(self, file: FileRecord) -> None:
+        """On the mill's own side. Raises uploads.InUse where a job that is not over reads it."""
+        self.here.delete_file(file)
+
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
         return Job(self, self.mill.find(prefix))
@@ -277,7 +281,8 @@ class Client:
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
-        With them go the copies of datasets that no job has any more."""
+        With them go the copies of datasets that no job has any more, and uploaded files of that
+        age that none has."""
         return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:

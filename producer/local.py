@@ -137,6 +137,14 @@ class LocalMill:
         with self.database.transaction() as tx:
             return files.get(tx, file_id, self.caller)
 
+    def delete_file(self, file: FileRecord) -> None:
+        """Raises uploads.InUse where a job that is not over reads it."""
+        with self.database.transaction() as tx:
+            if files.is_needed(tx, file.id):
+                raise uploads.InUse(f"{file.id}: a job that is not over reads it; cancel it first")
+            files.delete_one(tx, file.id)
+        uploads.forget(file)
+
     def find(self, prefix: str) -> str:
         with self.database.transaction() as tx:
             return jobs.find(tx, prefix, self.caller.only)
@@ -234,7 +242,8 @@ class LocalMill:
         return retried
 
     def purge(self, older_than: float, *, dry_run: bool) -> list[str]:
-        """With the jobs go the copies of datasets that no job has any more."""
+        """With the jobs go the copies of datasets that no job has any more, and uploaded files of
+        that age that none has."""
         with self.database.transaction() as tx:
             old = control.over_before(tx, older_than)
         for job_id in [] if dry_run else old:
@@ -244,7 +253,10 @@ class LocalMill:
         if not dry_run:
             with self.database.transaction() as tx:
                 needed = jobs.patterns(tx)
+                unneeded = files.unneeded(tx, older_than)
             copies.forget(self._copies, needed)
+            for file in unneeded:
+                self.delete_file(file)
         return old
 
     def _ask(self, what: "Callable[[Transaction, str], bool]", job_id: str, otherwise: str) -> None:

@@ -192,10 +192,10 @@ def delete_file(client: Submitting, file_id: str) -> Deleted:
         for batch_id, over in batches.reading(tx, file.id):
             why = "was cut off, and its error file is made from it" if over else "is not over"
             raise UsageError(f"file: {file.id} is that of {batch_id}, which {why}")
-        if files.is_needed(tx, file.id):
-            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel it first")
-        files.delete_one(tx, file.id)
-    uploads.forget(file)
+    try:
+        client.delete_file(file)
+    except uploads.InUse as error:
+        raise HTTPException(409, str(error)) from error
     return Deleted(id=file.id)
 
 
@@ -210,8 +210,7 @@ def described(file: FileRecord) -> FileObject:
 
 
 def _record(client: Client, file_id: str) -> FileRecord:
-    with client.database.transaction() as tx:
-        return files.get(tx, file_id, client.caller)
+    return client.file(file_id)
 
 
 def _pieces(file: FileRecord) -> Iterator[bytes]:

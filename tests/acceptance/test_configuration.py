@@ -66,6 +66,8 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
         ("log_format", "auto", "default"),
         ("allow_insecure", False, "default"),
         ("allowed_sources", None, "default"),
+        ("uploads", None, "default"),
+        ("max_upload_bytes", 10 * 2**30, "default"),
         ("webhook_networks", [], "default"),
         ("timings.lease", 5.0, str(path)),
         ("timings.slice", 7.0, "GISTMILL_TIMINGS"),
