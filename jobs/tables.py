@@ -387,6 +387,34 @@ files = Table(
     Index("ix_files_created_at_id", "created_at", "id"),
 )
 
+# Jobs that were made as OpenAI's clients make them; a file that was refused has no job.
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, ForeignKey("tokens.id")),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE")),
+    # Not a key of `files`: a file may go before its batch.
+    Column("input_file_id", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("model", Text),
+    Column("completion_window", Text, nullable=False),
+    Column("metadata", JSONB),
+    # What is wrong with its file, by line.
+    Column("errors", JSONB),
+    # Which of `output` and `error`, the files that it gives, were deleted.
+    Column("deleted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # Of these files in bytes, once that was asked for; and the end of the job that they are of.
+    Column("sizes", JSONB),
+    Column(
+        "created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    ),
+    UniqueConstraint("job_id"),
+    CheckConstraint("(job_id IS NULL) <> (errors IS NULL)", name="job_or_errors"),
+    Index("ix_batches_created_at_id", "created_at", "id"),
+    Index("ix_batches_input_file_id", "input_file_id"),
+)
+
 # How many tokens each group of jobs was served, for fairness between them (jobs/store/fairness.py).
 fair_shares = Table(
     "fair_shares",

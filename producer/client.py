@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jobs.documents import Document
     from jobs.sources import Sources
     from producer.evaluation.diff import Diff
+    from producer.submit import Beside
 
 T = TypeVar("T")
 
@@ -229,9 +230,16 @@ class Client:
         """JSON lines, or where they are `plain` a text a line."""
         return self._accepted(self.mill.submit_stream(request, stream, named, plain=plain))
 
-    def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> "Job":
-        """A file that was uploaded, on the mill's own side, where it lies."""
-        return self._accepted(self.here.submit_upload(request, file, asked))
+    def submit_upload(
+        self,
+        request: Request,
+        file: FileRecord,
+        asked: Asked,
+        beside: "Beside | None" = None,
+    ) -> "Job":
+        """A file that was uploaded, on the mill's own side, where it lies. `beside` stores what is
+        committed together with a new job."""
+        return self._accepted(self.here.submit_upload(request, file, asked, beside))
 
     def submit_documents(
         self, request: Request, documents: "Iterable[Document]", chosen: "Chosen | None" = None

@@ -28,7 +28,7 @@ from producer import copies, dispatch, given, listings, submit, uploads
 from producer.evaluation.pool import Progress
 from producer.listings import Numbered
 from producer.status import JobStatusView, view
-from producer.submit import Accepted, Request
+from producer.submit import Accepted, Beside, Request
 from producer.webhooks import addresses, signing
 
 if TYPE_CHECKING:
@@ -93,13 +93,16 @@ class LocalMill:
         own = self._as_ours(request)
         return self._sent(submit.submit_source(self.database, own, location, asked, self._allowed))
 
-    def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> Accepted:
-        """A file that was uploaded, where it lies."""
+    def submit_upload(
+        self, request: Request, file: FileRecord, asked: Asked, beside: Beside | None = None
+    ) -> Accepted:
+        """A file that was uploaded, where it lies. `beside` stores what is committed together
+        with a new job."""
         own = self._as_ours(request)
         stated = {"upload": uploads.named(file)}
         with uploads.known_by_its_id(file):
             accepted = submit.submit_source(
-                self.database, own, file.location, asked, Allowed((file.location,)), stated
+                self.database, own, file.location, asked, Allowed((file.location,)), stated, beside
             )
         return self._sent(accepted)
 
@@ -239,7 +242,8 @@ class LocalMill:
         return retried
 
     def purge(self, older_than: float, *, dry_run: bool) -> list[str]:
-        """With the jobs go the copies of datasets that no job has any more, and uploads."""
+        """With the jobs go the copies of datasets that no job has any more, and uploaded files of
+        that age that none has."""
         with self.database.transaction() as tx:
             old = control.over_before(tx, older_than)
         for job_id in [] if dry_run else old:

@@ -191,8 +191,8 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         created_at=_unix(job.created_at),
         started_at=None if job.started_at is None else _unix(job.started_at),
         finished_at=None if job.finished_at is None else _unix(job.finished_at),
-        error=_public_words(job.source, job.error),
-        note=_public_words(job.source, job.note),
+        error=public_words(job.source, job.error),
+        note=public_words(job.source, job.note),
         report=job.report,
         webhook=_webhook(job),
     )
@@ -283,7 +283,7 @@ def _unix(time: datetime) -> int:
     return int(time.timestamp())
 
 
-def _public_words(source: dict[str, Any], said: dict[str, Any] | None) -> dict[str, Any] | None:
+def public_words(source: dict[str, Any], said: dict[str, Any] | None) -> dict[str, Any] | None:
     """What was said of a job's source, without where an uploaded file lies."""
     if said is None or "upload" not in source:
         return said

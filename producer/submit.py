@@ -5,7 +5,7 @@ second job is made: the same content is the first job, other content is an error
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -48,6 +48,8 @@ class Request:
     engine: str = "auto"
     dtype: str = "auto"
     prompt: str | None = None
+    only_chat: bool = False
+    """Whether only a model that chats takes the prompt, and any other the document alone."""
     parameters: Parameters = field(default_factory=Parameters)
     shard_size: int | None = None
     """Documents of each shard; None for few at first, and then more."""
@@ -80,7 +82,7 @@ class Request:
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
         if model_names.is_lead(self.model):
-            refuse_for_lead(self.model, self.parameters, self.prompt)
+            refuse_for_lead(self.model, self.parameters, None if self.only_chat else self.prompt)
         check_priority(self.priority)
         if self.fair_by is not None and self.fair_by not in self.labels:
             raise UsageError(f"fair by {self.fair_by!r}: give the job that label too")
@@ -129,12 +131,15 @@ class Request:
         return Content(self.model, self._requested(), self.dry_run)
 
     def _requested(self) -> dict[str, Any]:
+        # Where it is not said there is no key: jobs of earlier versions have none.
+        only_chat = {"only_chat": True} if self.only_chat else {}
         return {
             "engine": self.engine,
             "dtype": self.dtype,
             "prompt": self.prompt,
             "parameters": self.parameters.model_dump(mode="json"),
             "reuse": self.reuse,
+            **only_chat,
         }
 
 
@@ -162,6 +167,10 @@ class Accepted:
     """What keeps it waiting, where that is known already."""
 
 
+Beside = Callable[[Transaction, str], None]
+"""Stores what is committed together with a new job, whose id it is given."""
+
+
 def submit_source(
     database: Database,
     request: Request,
@@ -169,6 +178,7 @@ def submit_source(
     asked: Asked,
     allowed: Allowed,
     facts: Mapping[str, Any] | None = None,
+    beside: Beside | None = None,
 ) -> Accepted:
     """Submit what lies at a location, and stays there. `facts` are kept with its source.
 
@@ -195,6 +205,8 @@ def submit_source(
         total = _add_shards(tx, job.id, planned)
         what = f"{location}: split {asked.split!r}" if asked.split else location
         _finish(tx, job.id, total, what, content)
+        if beside is not None:
+            beside(tx, job.id)
     return Accepted(job.id, new=True)
 
 

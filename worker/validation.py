@@ -133,7 +133,8 @@ class Validator:
         requested = validation.requested
         resolved = models.resolve(validation.model, self._home)
         parameters = Parameters(**requested["parameters"])
-        effective = models.settle(resolved, parameters, requested["prompt"])
+        alone = requested.get("only_chat") and resolved.kind != "decoder-only"
+        effective = models.settle(resolved, parameters, None if alone else requested["prompt"])
         asked = requested["engine"], requested["dtype"]
         chosen = choose(resolved, effective, *asked, self._device)
         key = ModelKey(validation.model, resolved.revision, chosen.engine, chosen.dtype)

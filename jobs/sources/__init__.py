@@ -6,6 +6,7 @@
     parquet  Parquet
     arrow    Arrow, such as what `save_to_disk` writes
     text     text files, a document each (`texts`)
+    chat     lines of an OpenAI batch
 
 All but inline ones lie in files (`kinds`), which lie somewhere (`places`). `describe` finds out
 what a location holds, `plan` cuts it into shards, `Sources` reads them.

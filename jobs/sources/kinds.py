@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.documents import Record
 from jobs.errors import UsageError
-from jobs.sources import arrow, compressed, delimited, jsonl, parquet, texts
+from jobs.sources import arrow, chat, compressed, delimited, jsonl, parquet, texts
 from jobs.sources.cuts import Cuts
 from jobs.sources.located import File, Located
 from jobs.sources.opened import Described, Opened
@@ -67,7 +67,9 @@ class OneInAFile(Kind, Protocol):
         """The records of a shard. `opened` is for those files that the position names."""
 
 
-_MANY: Mapping[str, ManyInAFile] = {kind.KIND: kind for kind in (jsonl, delimited, parquet, arrow)}
+_MANY: Mapping[str, ManyInAFile] = {
+    kind.KIND: kind for kind in (jsonl, delimited, parquet, arrow, chat)
+}
 _ONE: Mapping[str, OneInAFile] = {kind.KIND: kind for kind in (texts,)}
 _KINDS: Mapping[str, Kind] = {**_MANY, **_ONE}
 _NOT_UNPACKED = (".bz2", ".xz", ".zip", ".7z", ".tar", ".tgz", ".lz4")

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Tuple,
     delete,
     exists,
     insert,
@@ -27,6 +26,8 @@ from jobs.store import clock
 from jobs.tables import files, jobs
 
 Order = Literal["asc", "desc"]
+Place = tuple[datetime, str]
+"""Where a file stands among all of them: when it came, and its id."""
 
 _UPLOAD = jobs.c.source["upload"]["id"].as_string()
 """The id of the file that a job reads."""
@@ -57,7 +58,7 @@ def add(tx: Transaction, file: FileRecord) -> None:
 
 def get(tx: Transaction, file_id: str, caller: Caller) -> FileRecord:
     """Raises NotFound, also where it is another one's."""
-    row = tx.execute(_records().where(files.c.id == file_id, _seen(caller))).mappings()
+    row = tx.execute(_records().where(files.c.id == storable(file_id), _seen(caller))).mappings()
     if (found := row.one_or_none()) is None:
         raise NotFound(f"no file {storable(file_id)!r}; GET /v1/files lists them")
     return FileRecord(**found)
@@ -69,19 +70,16 @@ def page(
     caller: Caller,
     *,
     purpose: str | None = None,
-    after: str | None = None,
+    behind: Place | None = None,
     order: Order = "desc",
 ) -> list[FileRecord]:
-    """By when they came; only those of `purpose`, if one is named, and behind the file `after`.
-
-    Raises NotFound where there is no file `after`.
-    """
+    """By when they came; only those of `purpose`, if one is named, and behind a place."""
     place = tuple_(files.c.created_at, files.c.id)
     fits = [_seen(caller)]
     if purpose is not None:
-        fits.append(files.c.purpose == purpose)
-    if after is not None:
-        last = _place(get(tx, after, caller))
+        fits.append(files.c.purpose == storable(purpose))
+    if behind is not None:
+        last = tuple_(*(literal(each) for each in behind))
         fits.append(place < last if order == "desc" else place > last)
     by = [files.c.created_at, files.c.id]
     ordered = [column.desc() for column in by] if order == "desc" else by
@@ -112,7 +110,3 @@ def _records() -> Select[Any]:
 
 def _seen(caller: Caller) -> ColumnElement[bool]:
     return true() if caller.only is None else files.c.owner == caller.only
-
-
-def _place(file: FileRecord) -> Tuple:
-    return tuple_(literal(file.created_at), literal(file.id))

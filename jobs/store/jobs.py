@@ -191,6 +191,12 @@ def get(tx: Transaction, job_id: str) -> JobRecord:
     return _record(row)
 
 
+def several(tx: Transaction, job_ids: Collection[str]) -> dict[str, JobRecord]:
+    """Those of them that are there, by id."""
+    rows = tx.execute(_records().where(jobs.c.id.in_(job_ids))).mappings()
+    return {row["id"]: _record(row) for row in rows}
+
+
 def latest(
     tx: Transaction,
     limit: int,

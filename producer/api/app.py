@@ -5,10 +5,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from producer.api import (
+    batches,
     events,
     files,
     health,
     jobs,
+    models,
     problems,
     reports,
     results,
@@ -29,6 +31,18 @@ def create(client: Client) -> FastAPI:
     problems.install(app)
     app.add_middleware(BoundedBodies)
     app.add_middleware(AccessLog)
-    for each in (health, jobs, verbs, submission, results, reports, events, files, webhooks):
+    for each in (
+        health,
+        jobs,
+        verbs,
+        submission,
+        results,
+        reports,
+        events,
+        files,
+        webhooks,
+        batches,
+        models,
+    ):
         app.include_router(each.router)
     return app

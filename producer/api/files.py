@@ -17,16 +17,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from jobs.errors import UsageError
-from jobs.store import files
+from jobs.store import batches, files
 from jobs.store.files import FileRecord
 from producer import uploads
 from producer.api.guard import Reading, Submitting
 from producer.api.multipart import Reading as FormReading
+from producer.batches import files as batch_files
 from producer.client import Client
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 _PIECE = 1 << 20
+_LINES = "application/jsonl"
 
 
 class FileObject(BaseModel):
@@ -150,8 +152,7 @@ def list_files(
     order: files.Order = "desc",
 ) -> FileList:
     """Files, the newest first."""
-    with client.database.transaction() as tx:
-        found = files.page(tx, limit + 1, client.caller, purpose=purpose, after=after, order=order)
+    found = batch_files.page(client, limit + 1, purpose=purpose, after=after, order=order)
     data = [described(file) for file in found[:limit]]
     first, last = (data[0].id, data[-1].id) if data else (None, None)
     return FileList(data=data, first_id=first, last_id=last, has_more=len(found) > limit)
@@ -160,12 +161,17 @@ def list_files(
 @router.get("/{file_id}")
 def get_file(client: Reading, file_id: str) -> FileObject:
     """A file, without what is in it."""
+    if batch_files.is_one(file_id):
+        return described(batch_files.get(client, file_id).record())
     return described(_record(client, file_id))
 
 
 @router.get("/{file_id}/content", response_class=StreamingResponse)
 def get_content(client: Reading, file_id: str) -> StreamingResponse:
     """What is in it."""
+    if batch_files.is_one(file_id):
+        lines = batch_files.get(client, file_id).lines()
+        return StreamingResponse(_all(next(lines), lines), media_type=_LINES)
     file = _record(client, file_id)
     pieces = _pieces(file)
     first = next(pieces)  # before anything is answered: where it is gone, that is the answer
@@ -178,7 +184,14 @@ def get_content(client: Reading, file_id: str) -> StreamingResponse:
 @router.delete("/{file_id}")
 def delete_file(client: Submitting, file_id: str) -> Deleted:
     """Delete a file that no unfinished job reads."""
+    if batch_files.is_one(file_id):
+        batch_files.get(client, file_id).delete()
+        return Deleted(id=file_id)
     file = _record(client, file_id)
+    with client.database.transaction() as tx:
+        for batch_id, over in batches.reading(tx, file.id):
+            why = "was cut off, and its error file is made from it" if over else "is not over"
+            raise UsageError(f"file: {file.id} is that of {batch_id}, which {why}")
     try:
         client.delete_file(file)
     except uploads.InUse as error:

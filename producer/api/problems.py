@@ -25,6 +25,7 @@ from jobs.errors import (
     WrongState,
 )
 from producer.api.guard import Unauthenticated
+from producer.api.openai_errors import also
 
 TYPE = "application/problem+json"
 
@@ -69,9 +70,9 @@ class Problem(BaseModel):
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(GistmillError, _ours)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _plain)
+    app.add_exception_handler(GistmillError, also(_ours))
+    app.add_exception_handler(RequestValidationError, also(_invalid))
+    app.add_exception_handler(HTTPException, also(_plain))
     app.add_exception_handler(Exception, _defect)
 
 

@@ -97,7 +97,8 @@ def test_a_file_that_is_read_stays(served: Served) -> None:
         assert answer.status_code == 201, answer.text
         job = answer.json()
         refused = http.delete(f"/v1/files/{file['id']}")
-        assert refused.status_code == 409, refused.text
+        # OpenAI's client would try a 409 again.
+        assert refused.status_code == 400, refused.text
         assert refused.json()["hint"] == "cancel it first"
         with served.mill.client() as client:
             client.job(job["id"]).cancel()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 # Which argument of these calls is the code.
 CODE_AT = dict.fromkeys(("JobError", "DocumentError", "TransientError", "Refusal", "_error"), 0)
+CODE_AT |= dict.fromkeys(("Wrong", "BadLine", "Why"), 0)
 CODE_AT |= dict.fromkeys(("_bad", "failed"), 1)
 
 
