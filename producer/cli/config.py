@@ -16,8 +16,10 @@ from jobs.settings import Settings, Timings
 from producer.cli import defaults, output
 
 _UNSET = {
-    **{"database_url": "embedded", "broker_url": "embedded"},
-    **{"allowed_sources": "anywhere", "uploads": "below the home"},
+    "database_url": "embedded",
+    "broker_url": "embedded",
+    "allowed_sources": "anywhere",
+    "uploads": "below the home",
 }
 # From the user's name to the last @, as a password may hold one itself.
 _PASSWORD = re.compile(r"(://[^:@/?#]*:).*@|([?&][^=&]*password=)[^&]*", re.IGNORECASE)

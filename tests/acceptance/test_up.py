@@ -87,7 +87,7 @@ def test_up_on_a_terminal(configured: Settings, tmp_path: Path) -> None:
     lines = seen.decode().splitlines()
     assert "stopping; workers finish the batch in hand (Ctrl-C again kills)" in lines
     for line in lines:
-        said = r"(worker-1|dispatch) \| \d\d:\d\d:\d\d \[\w+ *\] \w.*"
+        said = r"(worker-1|dispatch|serve +) \| \d\d:\d\d:\d\d \[\w+ *\] \w.*"
         assert re.fullmatch(said, line) or line.startswith(("gistmill is up", "stopping; "))
 
 

@@ -107,6 +107,25 @@ def test_a_file_that_is_read_stays(served: Served) -> None:
         assert http.delete(f"/v1/files/{file['id']}").status_code == 200
 
 
+def test_purge_forgets_what_no_job_has(served: Served) -> None:
+    with served.http() as http:
+        stays, goes = (_upload(http, "papers.jsonl", PAPERS) for _ in range(2))
+        body = {"model": "lead-1", "file": stays["id"], "window": closed_now()}
+        job = http.post("/v1/jobs", json=body).json()["id"]
+        with served.mill.client() as client:
+            client.purge(3600)
+            assert http.get(f"/v1/files/{goes['id']}").status_code == 200, "not old enough"
+            client.purge(0)
+            assert http.get(f"/v1/files/{stays['id']}").status_code == 200
+            assert http.get(f"/v1/files/{goes['id']}").status_code == 404
+            assert [path.name for path in _kept(served)] == [f"{stays['id']}.jsonl"]
+            client.job(job).cancel()
+            url = f"/v1/jobs/{job}"
+            eventually(lambda: http.get(url).json()["status"] == "cancelled", "it is cancelled")
+            client.purge(0)
+        assert _kept(served) == []
+
+
 def test_mistakes_say_nothing_of_where_it_lies(served: Served) -> None:
     with served.http() as http:
         for name, content, says in (
