@@ -13,7 +13,7 @@ from producer.cli import output
     epilog="""\b
 Examples:
   gistmill serve
-  gistmill serve --host 0.0.0.0 --port 80
+  gistmill serve --host 0.0.0.0
 """
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
