@@ -281,8 +281,8 @@ class Client:
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
-        With them go the copies of datasets that no job has any more, and uploaded files of that
-        age that none has."""
+        With them go the copies of datasets that no job has any more, and uploaded files and
+        refused batches of that age that none has."""
         return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:
