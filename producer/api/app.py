@@ -4,7 +4,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import health, problems
+from producer.api import health, jobs, problems, results
+from producer.api.limits import BoundedBodies
 from producer.api.sessions import Sessions
 from producer.client import Client
 
@@ -18,7 +19,9 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
     app.state.client = client
     app.state.sessions = Sessions(client.settings.home)
     problems.install(app)
-    app.include_router(health.router)
+    app.add_middleware(BoundedBodies)
+    for each in (health, jobs, results):
+        app.include_router(each.router)
     if page:
         from producer.dashboard.mount import mount
 
