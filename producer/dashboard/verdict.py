@@ -58,16 +58,6 @@ def day_and_time(at: float, now: datetime) -> str:
     return f"{day}, {then:%H:%M}"
 
 
-def duration(seconds: float) -> str:
-    """`3 h 05 min`, `12 min`, `40 s`."""
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    minutes = round(whole / _MINUTE)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest:02d} min" if hours else f"{minutes} min"
-
-
 def _validating(job: JobStatusView, _: datetime) -> str:
     return _waiting(job) or "The model and the documents are being looked at"
 
