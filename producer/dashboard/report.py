@@ -125,9 +125,11 @@ def _sample(sample: dict[str, Any], long_documents: str) -> None:
 
 def _histogram(bars: list[dict[str, int]]) -> None:
     """Documents by their tokens."""
-    most = max((each["documents"] for each in bars), default=0)
-    if not most:
+    filled = [index for index, each in enumerate(bars) if each["documents"]]
+    if len(filled) < 2:
         return
+    bars = bars[filled[0] : filled[-1] + 1]
+    most = max(each["documents"] for each in bars)
     with El("div", classes="bars", role="img", aria_label="Documents by their tokens"):
         for each in bars:
             first, last = each["from"], each["to"] - 1

@@ -159,9 +159,10 @@ def _advanced() -> None:
 def _field(name: str, text: str, hint: str = "") -> El:
     """A label, its hint, what is made inside, and where an error of it is said."""
     field = El("div", classes="field", data_of=name)
-    with field, El("label", text, for_=f"f-{name}"):
+    with field, El("div", classes="row caption"):
+        El("label", text, for_=f"f-{name}")
         if hint:
-            El("span", hint, "muted small hint")
+            El("span", hint, "muted small")
     return field
 
 
@@ -175,7 +176,6 @@ def _input(name: str, kind: str = "text", **more: Any) -> None:
         data_kind=kind,
         inputmode=mode,
         autocomplete="off",
-        aria_describedby=f"e-{name}",
         **more,
     )
 

@@ -34,6 +34,8 @@ def line(job: JobStatusView, now: datetime) -> str:
 
 def chip(job: JobStatusView) -> tuple[str, str]:
     """The status in a word, and how it is shown: `good`, `warn`, `bad`, `busy` or nothing."""
+    if job.status == "completed" and job.dry_run:
+        return "Dry run", ""
     if job.status == "completed" and job.counts.failed:
         return "Done, some failed", "warn"
     return {

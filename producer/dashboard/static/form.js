@@ -27,16 +27,20 @@
     for (let box = field.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
     const input = at(`f-${name}`);
     input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", line.id);
     input.focus();
   };
   const names = () => [...document.querySelectorAll(".field[data-of]")].map((each) => each.dataset.of);
-  // Our messages begin with what is wrong: "model: name one", "num_beams 0: write ...".
+  // Our messages begin with what is wrong: "num_beams 0: write ...", or the name of a model.
   const named = (message) => {
+    for (const name of ["model", "source"]) {
+      const value = at(`f-${name}`).value.trim();
+      if (value && message.startsWith(value)) return name;
+    }
     const start = message.toLowerCase().replaceAll("-", "_");
     const known = names().filter((name) => start.startsWith(name) || start.startsWith(name.replaceAll("_", " ")));
     if (known.length) return known.sort((a, b) => b.length - a.length)[0];
-    if (start.startsWith("label")) return "labels";
-    return start.startsWith("no model") ? "model" : null;
+    return start.startsWith("label") ? "labels" : null;
   };
   const sentence = (problem) => {
     const said = [problem.detail || problem.title || "It did not work", problem.hint].filter(Boolean).join("; ");
