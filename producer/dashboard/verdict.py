@@ -37,7 +37,7 @@ def chip(job: JobStatusView) -> tuple[str, str]:
     if job.status == "completed" and job.dry_run:
         return "Dry run", ""
     if job.status == "completed" and job.counts.failed:
-        return "Done, some failed", "warn"
+        return "Some failed", "warn"
     return {
         "validating": ("Checking", "busy"),
         "in_progress": ("Running", "busy"),

@@ -43,8 +43,7 @@
     return start.startsWith("label") ? "labels" : null;
   };
   const sentence = (problem) => {
-    const said = [problem.detail || problem.title || "It did not work", problem.hint].filter(Boolean).join("; ");
-    return said[0].toUpperCase() + said.slice(1) + ".";
+    return [problem.detail || problem.title || "It did not work", problem.hint].filter(Boolean).join("; ") + ".";
   };
   const refused = (problem) => {
     if (!problem.errors?.length) return wrong(named(problem.detail || ""), sentence(problem));
