@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from jobs.errors import NotAllowed
+from jobs.errors import NotAllowed, Unreachable
 from producer.api.guard import Unauthenticated
 from producer.dashboard import plain
 from producer.dashboard.visitors import Door
@@ -65,6 +65,8 @@ class Gate:
             return WebSocketClose() if is_socket else RedirectResponse(f"/login?next={wanted}", 303)
         except NotAllowed as error:
             return WebSocketClose() if is_socket else plain.page(403, "Not here", str(error))
+        except Unreachable as error:
+            return WebSocketClose() if is_socket else plain.page(503, "Not now", str(error))
         return None
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from starlette.requests import HTTPConnection
 
 from jobs.callers import Caller
-from jobs.errors import NotAllowed
+from jobs.errors import NotAllowed, Unreachable
 from producer.api import guard
 from producer.api.sessions import Sessions
 from producer.client import Client
@@ -55,11 +55,14 @@ class Door:
         )
 
     def still(self, visitor: Visitor, connection: HTTPConnection) -> bool:
-        """Whether the visitor may still do what it might: its token may have been revoked."""
+        """Whether the visitor may still do what it might: its token may have been revoked. While
+        the database does not answer nothing is known, and nothing is shown either."""
         try:
             return self.caller(connection) == visitor.caller
         except NotAllowed:
             return False
+        except Unreachable:
+            return True
 
 
 def _zone(cookie: str) -> ZoneInfo:

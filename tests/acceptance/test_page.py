@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import PHONE, Watched, no_wider_than_the_screen, shot
-from tests.mill import PATIENCE, Mill, sentences, wait
+from tests.mill import PATIENCE, Mill, sentences, wait, write_jsonl
 from tests.serving import Served, serving
 
 HOSTILE = '<script>document.title = "got in"</script> <img src=x onerror=alert(1)> **not bold**'
@@ -62,6 +63,20 @@ def test_a_dry_run_a_job_and_its_end(served: Served, tab: Page) -> None:
     assert len(download.value.path().read_text().splitlines()) == 7
 
 
+def test_a_file_is_uploaded(served: Served, tab: Page, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "notes.jsonl", [{"text": text} for text in sentences(5)])
+    tab.goto(served.url + "/submit")
+    tab.get_by_role("radio", name="Upload").check()
+    tab.get_by_label("File", exact=True).set_input_files(file)
+    tab.get_by_role("button", name="Dry run").click()
+    expect(tab.get_by_text("5 documents for lead-3")).to_be_visible()
+    tab.get_by_label("Name", exact=True).fill("From a file")
+    tab.get_by_role("button", name="Submit").click()
+    tab.wait_for_url(re.compile(r"/jobs/job_\w+$"))
+    tab.goto(served.url)
+    expect(row(tab, "From a file")).to_contain_text("5 summaries")
+
+
 def test_what_is_wrong_is_said_at_its_field(served: Served, tab: Page, watched: Watched) -> None:
     tab.goto(served.url + "/submit")
     tab.get_by_role("button", name="Submit").click()
@@ -108,9 +123,10 @@ def test_a_job_is_paused_resumed_and_cancelled(served: Served, tab: Page) -> Non
 
 
 def test_a_hundred_jobs_and_the_rest(served: Served, tab: Page) -> None:
+    closed = shut()
     with served.mill.client() as client:
         for number in range(101):
-            client.submit(["A text."], model="lead-3", name=f"Of many {number}")
+            client.submit(["A text."], model="lead-3", name=f"Of many {number}", window=closed)
     tab.goto(served.url)
     expect(tab.get_by_role("listitem")).to_have_count(100)
     shot(tab, "hundred")
