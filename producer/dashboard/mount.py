@@ -23,6 +23,9 @@ _STATIC = Path(__file__).parent / "static"
 # In which the server must have made a page, in seconds: the database may be busy.
 _PATIENCE = 30.0
 
+# For which a page is kept whose browser does not answer, in seconds.
+_AWAY = 10.0
+
 
 def mount(app: FastAPI, client: Client) -> None:
     """Once a process: NiceGUI has no more than one application. After all other routes."""
@@ -39,6 +42,7 @@ def mount(app: FastAPI, client: Client) -> None:
         language="en-US",
         tailwind=False,
         show_welcome_message=False,
+        reconnect_timeout=_AWAY,
     )
     # What else there is of NiceGUI's is for proxies that we refuse, and tells of each browser that
     # goes away while it is answered as of a defect.

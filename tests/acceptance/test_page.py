@@ -63,6 +63,15 @@ def test_a_dry_run_a_job_and_its_end(served: Served, tab: Page) -> None:
     assert len(download.value.path().read_text().splitlines()) == 7
 
 
+def test_what_is_filled_in_outlives_a_reload(served: Served, tab: Page) -> None:
+    tab.goto(served.url + "/submit")
+    tab.get_by_role("radio", name="Dataset").check()
+    tab.get_by_placeholder("EdinburghNLP/xsum").fill("org/half-typed")
+    tab.reload()
+    expect(tab.get_by_placeholder("EdinburghNLP/xsum")).to_have_value("org/half-typed")
+    expect(tab.get_by_placeholder("EdinburghNLP/xsum")).to_be_visible()
+
+
 def test_a_file_is_uploaded(served: Served, tab: Page, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "notes.jsonl", [{"text": text} for text in sentences(5)])
     tab.goto(served.url + "/submit")

@@ -154,15 +154,51 @@
     const found = await answer.json();
     if (!answer.ok) return refused(found);
     if (dry) emitEvent("dry-run", found.id);
-    else location.assign(`/jobs/${found.id}`);
+    else {
+      sessionStorage.removeItem(KEPT);
+      location.assign(`/jobs/${found.id}`);
+    }
   };
   const busy = (form, what) => {
     at("form-busy").textContent = what;
     form.querySelectorAll("button").forEach((each) => (each.disabled = Boolean(what)));
   };
 
+  // --- kept in this tab, for a page that is made again: a server that was restarted, a phone that slept
+
+  const KEPT = "new-job";
+  const inputs = () => [...document.querySelectorAll(".job-form :is(input:not([type=file]), textarea, select)")];
+  const keep = () => {
+    const values = inputs().map((each) => (each.type === "radio" ? each.checked : each.value));
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(values));
+    } catch {
+      sessionStorage.removeItem(KEPT); // larger than a browser keeps
+    }
+  };
+  const restore = () => {
+    const found = inputs();
+    const values = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
+    if (values.length !== found.length) return;
+    found.forEach((each, at) => {
+      if (each.type === "radio") each.checked = values[at];
+      else each.value = values[at];
+      if (each.type === "radio" && values[at]) show(each.dataset.shows);
+    });
+    count();
+  };
+  const show = (part) =>
+    document.querySelectorAll("[data-part]").forEach((each) => (each.hidden = each.dataset.part !== part));
+  const made = new MutationObserver(() => {
+    if (!document.querySelector(".job-form button")) return;
+    made.disconnect();
+    restore();
+  });
+  if (location.pathname === "/submit") made.observe(document.documentElement, { childList: true, subtree: true });
+
   document.addEventListener("submit", async (event) => {
     const form = event.target;
+    if (form.matches('[action="/logout"]')) sessionStorage.removeItem(KEPT);
     if (!form.matches("[data-job-form]")) return;
     event.preventDefault();
     clear();
@@ -177,11 +213,11 @@
     }
   });
   document.addEventListener("change", (event) => {
-    const shows = event.target.dataset?.shows;
-    if (shows)
-      document.querySelectorAll("[data-part]").forEach((each) => (each.hidden = each.dataset.part !== shows));
+    if (event.target.dataset?.shows) show(event.target.dataset.shows);
+    if (event.target.closest?.(".job-form")) keep();
   });
   document.addEventListener("input", (event) => {
     if (["f-documents", "f-cut"].includes(event.target.id)) count();
+    if (event.target.closest?.(".job-form")) keep();
   });
 })();
