@@ -18,7 +18,9 @@ from jobs.broker import Broker
 from jobs.database import Database
 from jobs.services import Endpoints
 from jobs.settings import Settings, Timings
+from tests.browser import chromium, tab, watched  # noqa: F401 - fixtures
 from tests.mill import Mill, eventually
+from tests.serving import Served, serving
 
 # Short enough that a test sees a lease run out, long enough for a busy machine of two cores.
 TIMINGS = Timings(
@@ -127,6 +129,13 @@ def running(
         yield started
         started.stop()
         print(started.logs())
+
+
+@pytest.fixture(scope="module")
+def served(running: Mill) -> Iterator[Served]:
+    """`gistmill serve` of the module's running mill."""
+    with serving(running) as found:
+        yield found
 
 
 @contextmanager

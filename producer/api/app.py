@@ -4,14 +4,26 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import health, problems
+from producer.api import health, jobs, problems, results
+from producer.api.limits import BoundedBodies
+from producer.api.sessions import Sessions
 from producer.client import Client
 
 
-def create(client: Client) -> FastAPI:
-    """The application. The client stays the caller's, who closes it after the last request."""
+def create(client: Client, *, page: bool = False) -> FastAPI:
+    """The application. The client stays the caller's, who closes it after the last request.
+
+    With `page` it has the page too: once a process, NiceGUI has no more than one application.
+    """
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.sessions = Sessions(client.settings.home)
     problems.install(app)
-    app.include_router(health.router)
+    app.add_middleware(BoundedBodies)
+    for each in (health, jobs, results):
+        app.include_router(each.router)
+    if page:
+        from producer.dashboard.mount import mount
+
+        mount(app, client)
     return app

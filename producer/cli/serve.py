@@ -47,8 +47,9 @@ def command(host: str, port: int) -> int:
         with listening:
             shown = f"[{host}]" if ":" in host else host
             output.hint(f"gistmill serves http://{shown}:{listening.getsockname()[1]}")
+            made = app.create(client, page=True)
             config = uvicorn.Config(
-                app.create(client), log_config=None, access_log=False, timeout_graceful_shutdown=5
+                made, log_config=None, access_log=False, timeout_graceful_shutdown=5
             )
             uvicorn.Server(config).run(sockets=[listening])
     return 0

@@ -1,0 +1,8 @@
+"""The form that makes a job."""
+
+from producer.dashboard.elements import El
+from producer.dashboard.visitors import Visitor
+
+
+async def show(visitor: Visitor) -> None:
+    El("h1", "New job")

@@ -1,0 +1,26 @@
+"""The HTTP API through real HTTP: what a user who has only curl does."""
+
+import json
+
+from tests.mill import eventually, sentences
+from tests.serving import Served
+
+
+def test_create_watch_download(served: Served) -> None:
+    with served.http() as http:
+        body = {"model": "lead-1", "documents": sentences(10), "labels": {"team": "press"}}
+        created = http.post("/v1/jobs", json=body)
+        assert created.status_code == 201, created.text
+        job = created.json()
+        assert created.headers["Location"] == f"/v1/jobs/{job['id']}"
+        assert job["counts"]["total"] == 10
+        url = f"/v1/jobs/{job['id']}"
+        eventually(lambda: http.get(url).json()["status"] == "completed", "it is done")
+        results = http.get(f"{url}/results")
+        assert results.headers["X-Gistmill-Status"] == "completed"
+        assert results.headers["Content-Type"] == "application/x-ndjson"
+        rows = [json.loads(line) for line in results.text.splitlines()]
+        assert [row["summary"] for row in rows] == [f"Document {n} begins." for n in range(10)]
+        listed = http.get("/v1/jobs", params={"label": "team=press", "status": "completed"}).json()
+        assert [each["id"] for each in listed["data"]] == [job["id"]]
+        assert not listed["has_more"]
