@@ -227,13 +227,21 @@ class Client:
         *,
         statuses: Collection[JobStatus] = (),
         before: str | None = None,
+        containing: str = "",
     ) -> list[JobStatusView]:
         """The newest first; only those that have all of `labels` and one of `statuses`, if any
-        are named. `before` is the last job of the page before this one."""
+        are named, and `containing` in their name, model or id. `before` is the last job of the
+        page before this one."""
         with self.database.transaction() as tx:
             alive = workers.alive(tx, "worker", self.settings.timings.alive)
             found = jobs.latest(
-                tx, limit, labels, statuses=statuses, only=self.caller.only, before=before
+                tx,
+                limit,
+                labels,
+                statuses=statuses,
+                only=self.caller.only,
+                before=before,
+                containing=containing,
             )
             return [view(record, alive) for record in found]
 

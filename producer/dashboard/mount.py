@@ -5,7 +5,8 @@ from pathlib import Path
 
 import nicegui
 from fastapi import FastAPI
-from nicegui import run, ui
+from nicegui import ui
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
@@ -41,8 +42,9 @@ def mount(app: FastAPI, client: Client) -> None:
     )
     # What else there is of NiceGUI's is for proxies that we refuse, and tells of each browser that
     # goes away while it is answered as of a defect.
+    compressed: object = GZipMiddleware
     nicegui.app.user_middleware[:] = [
-        each for each in nicegui.app.user_middleware if each.cls is GZipMiddleware
+        each for each in nicegui.app.user_middleware if each.cls is compressed
     ]
     # A mount at / would take every path, also what is wrong at the API: there a wrong method is
     # 405 and a wrong path a problem. So the page gets what is left over.
@@ -53,7 +55,10 @@ def mount(app: FastAPI, client: Client) -> None:
 def _pages(door: Door) -> None:
     @ui.page("/", response_timeout=_PATIENCE)
     async def _jobs(request: Request) -> None:
-        await _page(door, request, "Jobs", jobs.show)
+        async def show(visitor: Visitor) -> None:
+            await jobs.show(visitor, request.query_params)
+
+        await _page(door, request, "Jobs", show)
 
     @ui.page("/submit", response_timeout=_PATIENCE)
     async def _submit(request: Request) -> None:
@@ -71,7 +76,7 @@ async def _page(
     door: Door, request: Request, title: str, show: Callable[[Visitor], Awaitable[None]]
 ) -> None:
     """What goes wrong in a way that we foresaw is said on the page."""
-    visitor = await run.io_bound(door.visitor, request)
+    visitor = await run_in_threadpool(door.visitor, request)
     with shell.frame(door, request, visitor, title):
         try:
             await show(visitor)

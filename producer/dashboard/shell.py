@@ -9,7 +9,8 @@ The style sheet (`static/page.css`) names the parts: `card`, `row`, `stack`, `mu
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from nicegui import run, ui
+from nicegui import ui
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from producer.dashboard.elements import El
@@ -79,7 +80,7 @@ def _keys() -> None:
 
 async def _ask_again(door: Door, request: Request, visitor: Visitor) -> None:
     """Of a page whose visitor's token was revoked nothing is left, whatever its browser does."""
-    if await run.io_bound(door.still, visitor, request):
+    if await run_in_threadpool(door.still, visitor, request):
         return
     with suppress(TimeoutError):
         await ui.run_javascript("location.assign('/login'); true")

@@ -32,6 +32,13 @@
     if (event.target.closest("[data-keys]")) document.getElementById("keys").showModal();
   });
 
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+
+  // A page that nobody sees asks for nothing.
+  document.addEventListener("visibilitychange", () => window.did_handshake && emitEvent("seen", !document.hidden));
+
   const rows = () => [...document.querySelectorAll("[data-row]")];
   const move = (by) => {
     const all = rows();
