@@ -31,7 +31,8 @@ def columns(found: Sequence[Column], said: str, ends: tuple[str, str], most: str
     return (
         f'<div class="chart" role="img" aria-label="{escape(said)}">'
         f'<div class="most">{escape(most)}</div><div class="columns">{inside}</div>'
-        f'<div class="ends"><span>{escape(ends[0])}</span><span>{escape(ends[1])}</span></div></div>'
+        f'<div class="ends"><span>{escape(ends[0])}</span><span>{escape(ends[1])}</span></div>'
+        "</div>"
     )
 
 
@@ -54,6 +55,18 @@ def bars(found: Sequence[tuple[str, int]], said: str) -> str:
         for label, number in found
     )
     return f'<table class="histogram"><caption>{escape(said)}</caption>{rows}</table>'
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f'<table class="plain-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(value: str | int) -> str:
+    if isinstance(value, str):
+        return f"<td>{escape(value)}</td>"
+    return f'<td class="numbers">{value:,}</td>'
 
 
 def strip(cells: Sequence[Cell]) -> str:

@@ -6,8 +6,9 @@ Each button is there while it means something. What can not be undone asks first
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from nicegui import run, ui
+from nicegui import ui
 from nicegui.events import GenericEventArguments
+from starlette.concurrency import run_in_threadpool
 
 from jobs.errors import GistmillError
 from jobs.states import JOB_UNFINISHED, JobStatus
@@ -32,7 +33,7 @@ class Controls:
     """A row of buttons, which come and go with the state of the job."""
 
     def __init__(self, job: Job, again: Again, *, may_ask: bool) -> None:
-        self._job, self._again, self._may_ask = job, again, may_ask
+        self._job, self._again, self.may_ask = job, again, may_ask
         with El("div", classes="row controls", role="group", aria_label="Actions"):
             self._pause = button("Pause", partial(self._ask, job.pause))
             self._resume = button("Resume", partial(self._ask, job.resume), "button main")
@@ -46,7 +47,7 @@ class Controls:
         self._problem = El("p", classes="error", role="alert")
 
     def show(self, status: JobStatusView) -> None:
-        can, unfinished = self._may_ask, status.status in JOB_UNFINISHED
+        can, unfinished = self.may_ask, status.status in JOB_UNFINISHED
         stopped = bool(status.error) and (status.error or {}).get("code") == TOO_MANY_FAILURES
         pending = status.counts.pending or 0
         again = status.counts.failed + (pending if status.over else 0)
@@ -88,15 +89,13 @@ class Controls:
     async def _ask(self, what: Callable[[], object]) -> None:
         self._problem.say("")
         try:
-            await run.io_bound(what)
+            await run_in_threadpool(what)
         except GistmillError as error:
             self._problem.say(str(error))
         await self._again()
 
 
-def button(
-    words: str, pressed: Callable[[], Awaitable[None]], classes: str = "button"
-) -> El:
+def button(words: str, pressed: Callable[[], Awaitable[None]], classes: str = "button") -> El:
     made = El("button", words, classes, type="button")
     made.on("click", pressed, args=[])
     return made

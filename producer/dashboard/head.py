@@ -1,24 +1,16 @@
 """The top of a job's page: how it ended or goes, in one line; what is wrong; its figures."""
 
+from datetime import datetime
 from time import time
 from zoneinfo import ZoneInfo
 
+from jobs.states import JobStatus
 from producer.cli import output
 from producer.dashboard import verdict
 from producer.dashboard.elements import El
 from producer.dashboard.look import Look
 from producer.dashboard.parts import Part, counted, when
 from producer.status import JobStatusView
-
-_CHIPS = {
-    "in_progress": "busy",
-    "validating": "busy",
-    "finalizing": "busy",
-    "paused": "warn",
-    "cancelling": "warn",
-    "expired": "bad",
-    "failed": "bad",
-}
 
 
 class Head:
@@ -40,9 +32,10 @@ class Head:
 
     def show(self, look: Look) -> None:
         status = look.status
-        self._chip.say(output.state(status).replace("_", " "))
-        self._chip.classes(replace=f"chip {_chip(status)}")
-        self._verdict.say(verdict.line(status, self._zone))
+        word, kind = verdict.chip(status)
+        self._chip.say(f"{word} (dry run)" if status.dry_run else word)
+        self._chip.classes(replace=f"chip {kind}")
+        self._verdict.say(verdict.line(status, datetime.now(self._zone)))
         done = status.counts.completed + status.counts.failed
         share = 100 * done / status.counts.total if status.counts.total else 0
         self._bar.put("aria_valuenow", str(round(share)))
@@ -50,12 +43,6 @@ class Head:
         self._bar.set_visibility(not status.over and not status.dry_run)
         self._counts.say(_counts(status))
         self._wrong.show(_notices(look))
-
-
-def _chip(status: JobStatusView) -> str:
-    if status.status == "completed":
-        return "warn" if status.counts.failed else "good"
-    return _CHIPS.get(status.status, "")
 
 
 def _counts(status: JobStatusView) -> str:
@@ -74,7 +61,8 @@ def _counts(status: JobStatusView) -> str:
 def _notices(look: Look) -> list[tuple[str, str]]:
     """Classes and words."""
     status, found = look.status, []
-    if status.error:
+    # Why it failed is in the line above.
+    if status.error and status.status != JobStatus.FAILED:
         found.append(("notice bad", f"{status.error['code']}: {status.error['message']}"))
     if status.note:
         again = _next_try(status.note["next_try_at"])

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
+from producer.dashboard import verdict
 from producer.dashboard.elements import El
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def facts(pairs: list[tuple[str, str]]) -> None:
 
 def when(seconds: float, zone: ZoneInfo) -> str:
     """Unix seconds as the visitor's clock has them."""
-    return f"{datetime.fromtimestamp(seconds, zone):%a %d %b %H:%M:%S}"
+    return verdict.day_and_time(seconds, datetime.now(zone))
 
 
 def counted(number: int, noun: str) -> str:

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from nicegui import run
+from starlette.concurrency import run_in_threadpool
 
 from jobs.errors import GistmillError
 from producer.client import Client
 from producer.dashboard.controls import button
 from producer.dashboard.elements import El
-from producer.dashboard.parts import card, counted
+from producer.dashboard.parts import card
 from producer.samples import ORDERS, Order, Sample, Samples, samples
 
 _NAMES: dict[Order, str] = {
@@ -42,7 +42,7 @@ class SamplesCard:
 
     async def load(self) -> None:
         try:
-            found = await run.io_bound(
+            found = await run_in_threadpool(
                 samples, self._client, self._job_id, self._order, turn=self._turn
             )
         except GistmillError as error:
@@ -79,7 +79,7 @@ class SamplesCard:
 def _note(found: Samples, order: Order) -> str:
     if order == "random" or found.whole:
         return ""
-    return f"Of {counted(found.drawn, 'summary') if found.drawn == 1 else f'{found.drawn:,} summaries'} drawn at random."
+    return f"Of {found.drawn:,} that were drawn at random."
 
 
 def _sample(row: Sample) -> None:
