@@ -13,6 +13,8 @@ from jobs.store.progress import Cell
 # Less is not seen.
 _LEAST = 2.0
 _LEAST_FAILED = 18.0
+# So many squares have room to be larger.
+_FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,14 @@ def bars(found: Sequence[tuple[str, int]], said: str) -> str:
     rows = "".join(
         f"<tr><th scope=row>{escape(label)}</th>"
         f'<td class="numbers">{number:,}</td>'
-        f'<td class="bar-cell"><b style="width:{100 * number / most:.1f}%"></b></td></tr>'
+        f"<td>{_bar(number, most)}</td></tr>"
         for label, number in found
     )
     return f'<table class="histogram"><caption>{escape(said)}</caption>{rows}</table>'
+
+
+def _bar(number: int, most: int) -> str:
+    return f'<b style="width:{100 * number / most:.1f}%"></b>' if number else ""
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:
@@ -72,7 +78,10 @@ def _cell(value: str | int) -> str:
 def strip(cells: Sequence[Cell]) -> str:
     """A square for each, in order of the documents."""
     inside = "".join(_square(each) for each in cells)
-    return f'<div class="strip" role="img" aria-label="{escape(_said(cells))}">{inside}</div>'
+    size = "few" if len(cells) <= _FEW else "many"
+    return (
+        f'<div class="strip {size}" role="img" aria-label="{escape(_said(cells))}">{inside}</div>'
+    )
 
 
 def _square(cell: Cell) -> str:

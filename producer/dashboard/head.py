@@ -47,15 +47,16 @@ class Head:
 
 def _counts(status: JobStatusView) -> str:
     counts, usage = status.counts, status.usage
-    if counts.total is None:
-        return f"{status.id} · {status.model}"
+    known = [status.id, status.model, *([status.error["code"]] if status.error else [])]
+    if counts.total is None or status.dry_run:
+        return " · ".join(known)
     parts = [
         f"{counts.completed:,} of {counted(counts.total, 'document')} summarized",
         *([f"{counts.failed:,} failed"] if counts.failed else []),
         *([f"{counts.reused:,} reused"] if counts.reused else []),
     ]
     tokens = f"{usage.input_tokens:,} tokens read, {usage.output_tokens:,} written"
-    return f"{status.id} · {status.model} · {', '.join(parts)} · {tokens}"
+    return " · ".join([*known, ", ".join(parts), tokens])
 
 
 def _notices(look: Look) -> list[tuple[str, str]]:

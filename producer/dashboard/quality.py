@@ -181,19 +181,21 @@ def _flags(found: list[Flag]) -> None:
     El("h3", "Worth a look")
     with El("ul", classes="flags"):
         for flag in found:
-            with El("li"):
-                _flag(flag)
+            if flag.documents:
+                with El("li"):
+                    _flag(flag)
+        if none := [_name(flag) for flag in found if not flag.documents]:
+            El("li", f"None {' or '.join(none)}.", "muted")
+
+
+def _name(flag: Flag) -> str:
+    return flag.name.replace("_", " ")
 
 
 def _flag(flag: Flag) -> None:
-    name = flag.name.replace("_", " ")
-    head = f"{flag.documents:,} {name} ({100 * flag.share:.1f} %)"
-    if not flag.documents:
-        El("span", head, "muted")
-        return
     with El("details"):
         with El("summary"):
-            El("strong", head)
+            El("strong", f"{flag.documents:,} {_name(flag)} ({100 * flag.share:.1f} %)")
             El("span", f" {FLAGS[flag.name]}", "muted")
         for sample in flag.samples:
             with El("p", classes="small"):

@@ -29,6 +29,9 @@ _COPY = """(event) => {
 }"""
 
 
+Facts = list[tuple[str, str]]
+
+
 class RecipeCard:
     """Changes when the job is validated, and when its priority is set."""
 
@@ -38,21 +41,23 @@ class RecipeCard:
 
     def show(self, look: Look) -> None:
         made = reproduction(look.record, datetime.now(UTC))
-        known = [*_settled(look), *times(look.status, self._zone), *_went(look.status)]
-        self._part.show((known, made.line, made.notes))
+        went = [*times(look.status, self._zone), *_went(look.status), *_versions(look)]
+        self._part.show((_settled(look), went, made.line, made.notes))
 
-    def _make(self, what: tuple[list[tuple[str, str]], str, list[str]]) -> None:
-        known, line, notes = what
+    def _make(self, what: tuple[Facts, Facts, str, list[str]]) -> None:
+        settled, went, line, notes = what
         with card("Reproduction", "the line that makes this job again"):
             with El("div", classes="command"):
                 El("pre", line, tabindex="0")
                 El("button", "Copy", "button small", type="button").on("click", js_handler=_COPY)
             for note in notes:
                 El("p", note, "muted small")
-            facts(known)
+            with El("div", classes="halves"):
+                facts(settled)
+                facts(went)
 
 
-def _settled(look: Look) -> list[tuple[str, str]]:
+def _settled(look: Look) -> Facts:
     status = look.status
     engine = output.engine(status).removeprefix("engine ") if status.engine else "not settled yet"
     parameters = status.parameters or {}
@@ -68,10 +73,10 @@ def _settled(look: Look) -> list[tuple[str, str]]:
     ]
     if status.window:
         found.append(("window", status.window))
-    return [*found, *_versions(look)]
+    return found
 
 
-def _source(status: JobStatusView) -> list[tuple[str, str]]:
+def _source(status: JobStatusView) -> Facts:
     source = status.source
     found = [("source", _place(source)), ("format", source["kind"])]
     found += [(name, str(source[name])) for name in ("config", "split") if source.get(name)]
@@ -89,13 +94,13 @@ def _place(source: dict[str, object]) -> str:
     return str(next((source[name] for name in names if source.get(name)), "given by hand"))
 
 
-def _versions(look: Look) -> list[tuple[str, str]]:
+def _versions(look: Look) -> Facts:
     at_work = sorted({each.version for each in look.at_work if each.version})
     found = [("gistmill here", version("gistmill"))]
     return [*found, *([("gistmill of its workers", ", ".join(at_work))] if at_work else [])]
 
 
-def _went(status: JobStatusView) -> list[tuple[str, str]]:
+def _went(status: JobStatusView) -> Facts:
     found = []
     if status.forecast:
         found.append(("forecast", output.forecast(status.forecast)))
