@@ -9,9 +9,10 @@ from time import monotonic
 from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 
-from jobs.errors import Unreachable
+from jobs.errors import NotFound, Unreachable
 from producer.dashboard import report
 from producer.dashboard.controls import Controls
+from producer.dashboard.elements import El
 from producer.dashboard.failures import FailuresCard
 from producer.dashboard.head import Head
 from producer.dashboard.look import Look, Picture, look, picture
@@ -39,7 +40,6 @@ async def show(visitor: Visitor, prefix: str) -> None:
     page = JobPage(visitor, job, first)
     page.draw(drawn)
     ui.timer(0.1, page.begin, once=True)
-    page.follow()
 
 
 class JobPage:
@@ -50,6 +50,7 @@ class JobPage:
         self._last = first
         self._drawn_at = monotonic()
         self._head = Head(first, visitor.zone)
+        self._trouble = El("p", classes="error", role="alert")
         self._controls = Controls(job, self.again, may_ask=visitor.may_submit)
         self._controls.set_priority(first.status.priority)
         self._failures = FailuresCard(self._controls, visitor.zone)
@@ -62,10 +63,7 @@ class JobPage:
             self._progress = ProgressCard(visitor.zone)
             self._samples, self._quality = SamplesCard(self._client, job.id), QualityCard(job)
         self._recipe = RecipeCard(visitor.zone)
-        self._timer: ui.timer | None = None
         self._show(first)
-
-    def follow(self) -> None:
         self._timer = ui.timer(_EVERY, self._tick, immediate=False)
 
     async def begin(self) -> None:
@@ -81,20 +79,27 @@ class JobPage:
 
     async def again(self) -> None:
         """Something was asked of the job: look at once, and go on looking."""
-        if self._timer is not None:
-            self._timer.activate()
+        self._timer.activate()
         await self._look(charts=True)
 
     async def _tick(self) -> None:
-        try:
-            await self._look(charts=monotonic() - self._drawn_at >= _CHARTS_EVERY)
-        except Unreachable:
-            # The database is away: what is shown stays, and the next look may find it.
-            return
-        if self._last.status.over and not self._quality.waits and self._timer is not None:
+        await self._look(charts=monotonic() - self._drawn_at >= _CHARTS_EVERY)
+        if self._last.status.over and not self._quality.waits:
             self._timer.deactivate()
 
     async def _look(self, *, charts: bool) -> None:
+        try:
+            await self._look_now(charts=charts)
+        except Unreachable as error:
+            # The database is away: what is shown stays, and the next look may find it.
+            self._trouble.say(f"{error}; asking again")
+        except NotFound as error:
+            self._timer.deactivate()
+            self._trouble.say(str(error))
+        else:
+            self._trouble.say("")
+
+    async def _look_now(self, *, charts: bool) -> None:
         before = self._last.status
         self._last = await run_in_threadpool(look, self._client, self._job_id)
         after = self._last.status

@@ -192,7 +192,7 @@ def test_a_phone_scrolls_one_way(served: Served, watched: Watched) -> None:
     tab = watched.context.new_page()
     tab.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     for scheme in ("light", "dark"):
-        tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        tab.emulate_media(color_scheme=scheme)
         tab.goto(f"{served.url}/jobs/{job.id}")
         expect(
             card(tab, "Quality").get_by_role("rowheader", name="ROUGE-L", exact=True)
