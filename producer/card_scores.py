@@ -7,10 +7,12 @@ same documents, which any summary has to beat. `gistmill evaluate` looks at all 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from producer.evaluation.rouge import Rouge, rouge
 from producer.evaluation.sentences import lead
+
+if TYPE_CHECKING:
+    from producer.evaluation.rouge import Rouge
 
 _MOST = 20_000
 """Documents: enough for the second decimal, and seconds to score."""
@@ -51,10 +53,13 @@ class Sample:
         """`name` is whose the summaries are. None where no document has a reference."""
         if not self._taken:
             return None
+        # Here, for the numpy that it brings: each client imports this module.
+        from producer.evaluation.rouge import rouge
+
         ours = rouge((summary, reference) for summary, reference, _ in self._taken)
         first = rouge((first, reference) for _, reference, first in self._taken)
         return Scores(len(self._taken), {name: _named(ours), _LEAD: _named(first)})
 
 
-def _named(scores: Rouge) -> dict[str, float]:
+def _named(scores: "Rouge") -> dict[str, float]:
     return {_NAMES[metric]: value for metric, value in asdict(scores).items()}

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import health, jobs, problems, results
+from producer.api import files, health, jobs, problems, results
 from producer.api.limits import BoundedBodies
 from producer.api.sessions import Sessions
 from producer.client import Client
@@ -20,7 +20,7 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
     app.state.sessions = Sessions(client.settings.home)
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results):
+    for each in (health, jobs, results, files):
         app.include_router(each.router)
     if page:
         from producer.dashboard.mount import mount

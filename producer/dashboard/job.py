@@ -16,7 +16,7 @@ from producer.dashboard.elements import El
 from producer.dashboard.failures import FailuresCard
 from producer.dashboard.head import Head
 from producer.dashboard.look import Look, Picture, look, picture
-from producer.dashboard.parts import Part
+from producer.dashboard.parts import Part, card
 from producer.dashboard.progress_card import ProgressCard
 from producer.dashboard.quality import QualityCard
 from producer.dashboard.recipe import RecipeCard
@@ -54,7 +54,7 @@ class JobPage:
         self._controls = Controls(job, self.again, may_ask=visitor.may_submit)
         self._controls.set_priority(first.status.priority)
         self._failures = FailuresCard(self._controls, visitor.zone)
-        self._report = Part[JobStatusView](report.show)
+        self._report = Part[JobStatusView](_dry_run)
         # While it runs, how it goes comes first; in the morning what came of it.
         if first.status.over:
             self._samples, self._quality = SamplesCard(self._client, job.id), QualityCard(job)
@@ -116,5 +116,10 @@ class JobPage:
         self._progress.show_workers(found)
         self._quality.show(found.status)
         self._recipe.show(found)
-        if found.status.report is not None:
-            self._report.show(found.status)
+        self._report.show(found.status)
+
+
+def _dry_run(status: JobStatusView) -> None:
+    if status.report is not None:
+        with card("Dry run", "nothing was summarized"):
+            report.found(status, status.report)

@@ -49,7 +49,7 @@ def picture(html: str) -> None:
 
 def facts(pairs: list[tuple[str, str]]) -> None:
     """Names and values, side by side."""
-    with El("dl", classes="facts"):
+    with El("dl", classes="known"):
         for name, value in pairs:
             El("dt", name)
             El("dd", value)

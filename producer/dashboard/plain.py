@@ -21,7 +21,7 @@ _PAGE = """<!doctype html>
 
 HEAD = (
     '<link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/page.css">'
-    '<script src="/static/page.js"></script>'
+    '<script src="/static/page.js"></script><script src="/static/form.js" defer></script>'
 )
 
 

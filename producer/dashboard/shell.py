@@ -17,7 +17,7 @@ from producer.dashboard.elements import El
 from producer.dashboard.visitors import Door, Visitor
 
 # How often a page that is open asks whether its visitor may still see it, in seconds.
-_ASK_AGAIN = 10.0
+_ASK_AGAIN = 5.0
 
 _KEYS = (
     ("/", "find a job"),

@@ -34,8 +34,10 @@ def line(job: JobStatusView, now: datetime) -> str:
 
 def chip(job: JobStatusView) -> tuple[str, str]:
     """The status in a word, and how it is shown: `good`, `warn`, `bad`, `busy` or nothing."""
+    if job.status == "completed" and job.dry_run:
+        return "Dry run", ""
     if job.status == "completed" and job.counts.failed:
-        return "Done, some failed", "warn"
+        return "Some failed", "warn"
     return {
         "validating": ("Checking", "busy"),
         "in_progress": ("Running", "busy"),
@@ -56,16 +58,6 @@ def day_and_time(at: float, now: datetime) -> str:
         return f"{then:%H:%M}"
     day = f"{then.day} {then:%b}" + ("" if then.year == now.year else f" {then.year}")
     return f"{day}, {then:%H:%M}"
-
-
-def duration(seconds: float) -> str:
-    """`3 h 05 min`, `12 min`, `40 s`."""
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    minutes = round(whole / _MINUTE)
-    hours, rest = divmod(minutes, 60)
-    return f"{hours} h {rest:02d} min" if hours else f"{minutes} min"
 
 
 def _validating(job: JobStatusView, _: datetime) -> str:

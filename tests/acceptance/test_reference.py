@@ -144,6 +144,11 @@ def test_the_demo(shell: Shell) -> None:
     shown = shell.type(line)
     assert "ROUGE-1" in shown
     assert "4 summaries" in shown
+    # It has left the packaged model where others find it.
+    text = "The river rose by two metres and the old bridge was closed to all traffic."
+    words = f"text '{text}' --model smollm2-135m --max-new-tokens 24"
+    summary = shell.type(f"GISTMILL_HOME=.demo gistmill {words}")
+    assert len(summary.split()) > 3
 
 
 @pytest.mark.parametrize("name", SERVERS)

