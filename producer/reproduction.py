@@ -104,7 +104,7 @@ def _of_job(job: JobRecord, now: datetime) -> Iterator[tuple[str, str | None]]:
         ("--priority", job.priority or None),
         ("--fair-by", _fair_by(job)),
         ("--window", job.run_window),
-        ("--deadline", to_come and to_come.isoformat()),
+        ("--deadline", to_come and to_come.isoformat(timespec="seconds")),
         ("--max-error-rate", job.max_error_rate),
     ]
     yield from ((flag, str(value)) for flag, value in given if value is not None)

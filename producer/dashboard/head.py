@@ -33,7 +33,7 @@ class Head:
     def show(self, look: Look) -> None:
         status = look.status
         word, kind = verdict.chip(status)
-        self._chip.say(f"{word} (dry run)" if status.dry_run else word)
+        self._chip.say(word)
         self._chip.classes(replace=f"chip {kind}")
         self._verdict.say(verdict.line(status, datetime.now(self._zone)))
         done = status.counts.completed + status.counts.failed

@@ -121,5 +121,5 @@ class JobPage:
 
 def _dry_run(status: JobStatusView) -> None:
     if status.report is not None:
-        with card("Dry run", "nothing was summarized"):
+        with card("Dry run", "nothing was summarized"), El("div", classes="stack column"):
             report.found(status, status.report)

@@ -48,9 +48,7 @@ def test_upload_list_read_delete(served: Served) -> None:
 
 def test_the_official_client(served: Served) -> None:
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
-        made = [
-            client.files.create(file=(f"{n}.jsonl", PAPERS), purpose="batch") for n in range(3)
-        ]
+        made = [client.files.create(file=(f"{n}.jsonl", PAPERS), purpose="batch") for n in range(3)]
         assert [each.id for each in client.files.list(limit=2)] == [
             each.id for each in reversed(made)
         ]
@@ -128,7 +126,11 @@ def test_mistakes_say_nothing_of_where_it_lies(served: Served) -> None:
     ("given", "status", "says"),
     [
         ({"files": {"paper": ("a.jsonl", b"{}")}}, 400, "no part named file"),
-        ({"content": b"--x", "headers": {"Content-Type": "text/plain"}}, 400, "multipart/form-data"),
+        (
+            {"content": b"--x", "headers": {"Content-Type": "text/plain"}},
+            400,
+            "multipart/form-data",
+        ),
         ({"files": {"file": ("a.jsonl", b"{}")}, "data": {"ttl": "1"}}, 400, "'ttl'"),
         (
             {
