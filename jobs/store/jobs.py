@@ -84,6 +84,8 @@ class JobRecord:
     max_error_rate: float | None
     pace: "Pace | None"
     """None for a job that is over."""
+    fair_group: str = ""
+    """Label and value by which it shares the mill, as LABEL=VALUE."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def _pages(door: Door) -> None:
     @ui.page("/jobs/{job_id}", response_timeout=_PATIENCE)
     async def _job(request: Request, job_id: str) -> None:
         async def show(visitor: Visitor) -> None:
-            await job.show(visitor.client, job_id)
+            await job.show(visitor, job_id)
 
         await _page(door, request, job_id, show)
 

@@ -78,11 +78,16 @@ class Report:
         self._panel.clear()
         with self._panel:
             El("h2", "Dry run")
-            _verdict(job)
-            _columns(job.source)
-            _sample(job.report["sample"], job.report["parameters"]["long_documents"]["value"])
-            _prompt(job.report["prompt"])
-            _parameters(job.report["parameters"])
+            found(job, job.report)
+
+
+def found(job: JobStatusView, report: dict[str, Any]) -> None:
+    """What a dry run's report says; also on the job's own page."""
+    _verdict(job)
+    _columns(job.source)
+    _sample(report["sample"], report["parameters"]["long_documents"]["value"])
+    _prompt(report["prompt"])
+    _parameters(report["parameters"])
 
 
 def _verdict(job: JobStatusView) -> None:
