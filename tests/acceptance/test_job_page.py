@@ -176,6 +176,7 @@ def test_cancelling_asks_first(served: Served, tab: Page) -> None:
         job = submitted(served, rows(30))
         tab.goto(f"{served.url}/jobs/{job.id}")
         tab.get_by_role("button", name="Cancel").click()
+        shot(tab, "asked")
         tab.get_by_role("button", name="Let it go on").click()
         expect(tab.get_by_role("dialog")).to_have_count(0)
         tab.get_by_role("button", name="Cancel").click()
