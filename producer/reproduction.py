@@ -41,6 +41,8 @@ def _location(source: Mapping[str, Any]) -> str:
     """What was named, or what it was found to be."""
     if source["kind"] == _INLINE:
         return "-"
+    if "upload" in source:
+        return str(source["upload"]["name"])
     if "dataset" in source:
         if source.get("split"):
             return str(source["dataset"])
@@ -125,6 +127,8 @@ def _notes(job: JobRecord, now: datetime) -> Iterator[str]:
     if source["kind"] == _INLINE:
         form = "JSON lines" if source.get("columns") else "plain text, a document a line"
         yield f"The documents were given by hand: pipe them in again, as {form}."
+    if "upload" in source:
+        yield f"The file was uploaded, as {source['upload']['id']}: name your own copy of it."
     if source.get("converted"):
         yield "The hub converted this dataset to Parquet; a later conversion may differ."
     if job.deadline is not None and job.deadline <= now:

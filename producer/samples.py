@@ -115,7 +115,15 @@ def _texts(
                 row["index"]: _text(client, sources, job_id, row["index"]) for row in rows
             }, None
     except GistmillError as error:
-        return {}, str(error)
+        return {}, _public(client.database, job_id, str(error))
+
+
+def _public(database: Database, job_id: str, words: str) -> str:
+    """Without where the server keeps what was uploaded."""
+    with database.transaction() as tx:
+        source = jobs.get(tx, job_id).source
+    place = source.get("path") or source.get("url")
+    return words.replace(place, source["upload"]["id"]) if "upload" in source and place else words
 
 
 def _text(client: "Client", sources: Sources, job_id: str, index: int) -> str | None:

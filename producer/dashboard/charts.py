@@ -10,8 +10,9 @@ from html import escape
 
 from jobs.store.progress import Cell
 
-# Less is not seen.
+# Less of a column is not seen.
 _LEAST = 2.0
+# A square says that some failed, and roughly how many.
 _LEAST_FAILED = 18.0
 # So many squares have room to be larger.
 _FEW = 64
@@ -40,7 +41,7 @@ def columns(found: Sequence[Column], said: str, ends: tuple[str, str], most: str
 
 def _column(column: Column, greatest: float) -> str:
     height = max(_LEAST, 100 * column.value / greatest) if column.value else 0
-    bad = max(_LEAST_FAILED, 100 * column.part) if column.part and column.value else 0
+    bad = max(_LEAST, 100 * column.part) if column.part and column.value else 0
     return (
         f'<i title="{escape(column.title)}"><b style="height:{height:.1f}%;--bad-share:{bad:.0f}%">'
         "</b></i>"

@@ -79,6 +79,7 @@ def _settled(look: Look) -> Facts:
 def _source(status: JobStatusView) -> Facts:
     source = status.source
     found = [("source", _place(source)), ("format", source["kind"])]
+    found += [("uploaded as", source["file"])] if source.get("file") else []
     found += [(name, str(source[name])) for name in ("config", "split") if source.get(name)]
     if source.get("commit"):
         found.append(("source revision", source["commit"]))
@@ -90,7 +91,7 @@ def _source(status: JobStatusView) -> Facts:
 
 
 def _place(source: dict[str, object]) -> str:
-    names = ("dataset", "pattern", "url", "path")
+    names = ("dataset", "filename", "pattern", "url", "path")
     return str(next((source[name] for name in names if source.get(name)), "given by hand"))
 
 

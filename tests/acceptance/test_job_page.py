@@ -164,7 +164,7 @@ def test_a_dry_run_shows_what_it_found(served: Served, tab: Page) -> None:
     job = submitted(served, rows(12), dry_run=True)
     ended(served, job)
     tab.goto(f"{served.url}/jobs/{job.id}")
-    expect(card(tab, "Dry run")).to_contain_text("12 documents in")
+    expect(card(tab, "Dry run")).to_contain_text("12 documents for lead-2")
     expect(card(tab, "Dry run")).to_contain_text("long_documents")
     expect(card(tab, "Samples")).to_be_hidden()
     expect(tab.get_by_role("button", name=re.compile("Retry"))).to_be_hidden()

@@ -115,8 +115,17 @@ def test_the_line_asks_for_the_same(request_: Request) -> None:
             Asked(),
         ),
         ({"kind": "inline", "columns": COLUMNS}, "-", Asked(NAMED)),
+        (
+            {
+                "kind": "csv",
+                "path": "/srv/uploads/file-a.csv",
+                "upload": {"id": "file-a", "name": "my papers.csv"},
+            },
+            "my papers.csv",
+            Asked(),
+        ),
     ],
-    ids=["pattern", "url", "saved", "split", "file of the hub", "inline"],
+    ids=["pattern", "url", "saved", "split", "file of the hub", "inline", "upload"],
 )
 def test_of_the_same_documents(source: dict[str, Any], location: str, asked: Asked) -> None:
     assert parsed(reproduction(record(PLAIN, source), NOW)) == (location, PLAIN, asked)
