@@ -78,7 +78,8 @@ def watched(chromium: Browser) -> Iterator[Watched]:
     found = Watched(context)
     yield found
     context.close()
-    assert found.wrong == []
+    if found.wrong:
+        pytest.fail("\n".join(found.wrong))
 
 
 @pytest.fixture
