@@ -22,11 +22,12 @@ Again = Callable[[], Awaitable[None]]
 """Looks at the job again, as something was asked of it."""
 
 _DOWNLOADS = (
-    ("JSON lines", "format=ndjson"),
-    ("CSV", "format=csv"),
-    ("Parquet", "format=parquet"),
-    ("Parquet, with the source", "format=parquet&join=true"),
+    ("JSON lines", "format=ndjson", ".jsonl"),
+    ("CSV", "format=csv", ".csv"),
+    ("Parquet", "format=parquet", ".parquet"),
+    ("Parquet, with the source", "format=parquet&join=true", "-joined.parquet"),
 )
+"""What to call it, how to ask for it, and how the file's name ends."""
 
 
 class Controls:
@@ -130,8 +131,9 @@ def _retry_words(failed: int, pending: int) -> str:
 
 def _downloads(job_id: str) -> None:
     with El("div", classes="card stack menu-items"):
-        for words, query in _DOWNLOADS:
-            El("a", words, href=f"/v1/jobs/{job_id}/results?{query}", download="")
+        for words, query, ending in _DOWNLOADS:
+            where = f"/v1/jobs/{job_id}/results?{query}"
+            El("a", words, href=where, download=f"{job_id}{ending}")
 
 
 def retry_button(code: str, documents: int, controls: Controls) -> None:
