@@ -10,6 +10,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 from starlette.concurrency import run_in_threadpool
 
+from jobs.callers import Caller
 from jobs.errors import GistmillError
 from jobs.states import JOB_UNFINISHED, JobStatus
 from jobs.store.endings import TOO_MANY_FAILURES
@@ -33,8 +34,9 @@ _DOWNLOADS = (
 class Controls:
     """A row of buttons, which come and go with the state of the job."""
 
-    def __init__(self, job: Job, again: Again, *, may_ask: bool) -> None:
-        self._job, self._again, self.may_ask = job, again, may_ask
+    def __init__(self, job: Job, again: Again, caller: Caller) -> None:
+        self._job, self._again, self._caller = job, again, caller
+        self.may_ask = caller.may("submit")
         with El("div", classes="row controls", role="group", aria_label="Actions"):
             self._pause = button("Pause", partial(self._ask, job.pause))
             self._resume = button("Resume", partial(self._ask, job.resume), "button main")
@@ -90,6 +92,8 @@ class Controls:
     async def _ask(self, what: Callable[[], object]) -> None:
         self._problem.say("")
         try:
+            # A browser may press what is not shown.
+            self._caller.require("submit")
             await run_in_threadpool(what)
         except GistmillError as error:
             self._problem.say(str(error))

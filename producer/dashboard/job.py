@@ -51,7 +51,7 @@ class JobPage:
         self._drawn_at = monotonic()
         self._head = Head(first, visitor.zone)
         self._trouble = El("p", classes="error", role="alert")
-        self._controls = Controls(job, self.again, may_ask=visitor.may_submit)
+        self._controls = Controls(job, self.again, visitor.caller)
         self._controls.set_priority(first.status.priority)
         self._failures = FailuresCard(self._controls, visitor.zone)
         self._report = Part[JobStatusView](_dry_run)
