@@ -236,6 +236,14 @@ class Client:
         with self.database.transaction() as tx:
             return files.get(tx, file_id, self.caller)
 
+    def delete_file(self, file: FileRecord) -> None:
+        """Raises uploads.InUse where a job that is not over reads it."""
+        with self.database.transaction() as tx:
+            if files.is_needed(tx, file.id):
+                raise uploads.InUse(f"{file.id}: a job that is not over reads it; cancel it first")
+            files.delete_one(tx, file.id)
+        uploads.forget(file)
+
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
         with self.database.transaction() as tx:
@@ -269,7 +277,8 @@ class Client:
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
-        With them go the copies of datasets that no job has any more."""
+        With them go the copies of datasets that no job has any more, and uploaded files of that
+        age that none has."""
         with self.database.transaction() as tx:
             old = control.over_before(tx, older_than)
         for job_id in [] if dry_run else old:
@@ -279,7 +288,10 @@ class Client:
         if not dry_run:
             with self.database.transaction() as tx:
                 needed = jobs.patterns(tx)
+                unneeded = files.unneeded(tx, older_than)
             copies.forget(self._copies, needed)
+            for file in unneeded:
+                self.delete_file(file)
         return old
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:

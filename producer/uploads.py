@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from jobs.allowed_sources import is_url, without_secrets
 from jobs.documents import storable
-from jobs.errors import NotFound, Unreachable, UsageError
+from jobs.errors import NotAllowed, NotFound, Unreachable, UsageError
 from jobs.store.files import FileRecord
 from producer import outputs
 
@@ -43,6 +43,10 @@ def clean(filename: str) -> str:
     characters."""
     last = re.split(r"[/\\]", storable(filename))[-1]
     return "".join(each for each in last if each.isprintable())[:_LONGEST_NAME] or "unnamed"
+
+
+class InUse(NotAllowed):
+    """A job that is not over reads the file."""
 
 
 @contextmanager

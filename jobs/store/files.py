@@ -23,9 +23,13 @@ from jobs.database import Transaction
 from jobs.documents import storable
 from jobs.errors import NotFound
 from jobs.states import JOB_OVER
+from jobs.store import clock
 from jobs.tables import files, jobs
 
 Order = Literal["asc", "desc"]
+
+_UPLOAD = jobs.c.source["upload"]["id"].as_string()
+"""The id of the file that a job reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,16 @@ def delete_one(tx: Transaction, file_id: str) -> None:
     tx.execute(delete(files).where(files.c.id == file_id))
 
 
+def unneeded(tx: Transaction, seconds: float) -> list[FileRecord]:
+    """Those that were uploaded so long ago, and that no job has, over or not."""
+    old = files.c.created_at < clock.before(seconds)
+    had = exists().where(files.c.id == _UPLOAD)
+    return [FileRecord(**row) for row in tx.execute(_records().where(old, ~had)).mappings()]
+
+
 def is_needed(tx: Transaction, file_id: str) -> bool:
     """Whether a job that is not over reads it."""
-    reads = jobs.c.source["upload"]["id"].as_string() == file_id
-    needed = exists().where(reads, jobs.c.status.not_in([*JOB_OVER]))
+    needed = exists().where(file_id == _UPLOAD, jobs.c.status.not_in([*JOB_OVER]))
     return bool(tx.execute(select(needed)).scalar_one())
 
 

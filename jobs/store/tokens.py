@@ -59,6 +59,11 @@ def holder(tx: Transaction, token_id: str) -> Caller | None:
     return None if scopes is None else Caller(token_id, frozenset(scopes))
 
 
+def any_made(tx: Transaction) -> bool:
+    """Whether there ever was one."""
+    return bool(tx.execute(select(exists().select_from(tokens))).scalar_one())
+
+
 def any_live(tx: Transaction) -> bool:
     found = select(exists().where(tokens.c.revoked_at.is_(None)))
     return bool(tx.execute(found).scalar_one())

@@ -4,7 +4,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from producer.api import files, health, jobs, problems, results
+from producer.api import events, files, health, jobs, problems, results
+from producer.api.access import AccessLog
 from producer.api.limits import BoundedBodies
 from producer.api.sessions import Sessions
 from producer.client import Client
@@ -18,9 +19,11 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
     app.state.sessions = Sessions(client.settings.home)
+    app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results, files):
+    app.add_middleware(AccessLog)
+    for each in (health, jobs, results, events, files):
         app.include_router(each.router)
     if page:
         from producer.dashboard.mount import mount

@@ -179,11 +179,10 @@ def get_content(client: Reading, file_id: str) -> StreamingResponse:
 def delete_file(client: Submitting, file_id: str) -> Deleted:
     """Delete a file that no unfinished job reads."""
     file = _record(client, file_id)
-    with client.database.transaction() as tx:
-        if files.is_needed(tx, file.id):
-            raise HTTPException(409, f"{file.id}: a job that is not over reads it; cancel that")
-        files.delete_one(tx, file.id)
-    uploads.forget(file)
+    try:
+        client.delete_file(file)
+    except uploads.InUse as error:
+        raise HTTPException(409, str(error)) from error
     return Deleted(id=file.id)
 
 
@@ -198,8 +197,7 @@ def described(file: FileRecord) -> FileObject:
 
 
 def _record(client: Client, file_id: str) -> FileRecord:
-    with client.database.transaction() as tx:
-        return files.get(tx, file_id, client.caller)
+    return client.file(file_id)
 
 
 def _pieces(file: FileRecord) -> Iterator[bytes]:
