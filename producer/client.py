@@ -273,10 +273,12 @@ class Client:
         *,
         statuses: Collection[JobStatus] = (),
         before: str | None = None,
+        containing: str = "",
     ) -> list[JobStatusView]:
         """The newest first; only those that have all of `labels` and one of `statuses`, if any
-        are named. `before` is the last job of the page before this one."""
-        return self.mill.jobs(limit, labels, statuses, before)
+        are named, and `containing` in their name, model or id. `before` is the last job of the
+        page before this one."""
+        return self.mill.jobs(limit, labels, statuses, before, containing)
 
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.

@@ -155,11 +155,20 @@ class LocalMill:
         labels: Mapping[str, str] | None,
         statuses: Collection[JobStatus],
         before: str | None,
+        containing: str,
     ) -> list[JobStatusView]:
         only = self.caller.only
         with self.database.transaction() as tx:
             alive = workers.alive(tx, "worker", self.settings.timings.alive)
-            found = jobs.latest(tx, limit, labels, statuses=statuses, only=only, before=before)
+            found = jobs.latest(
+                tx,
+                limit,
+                labels,
+                statuses=statuses,
+                only=only,
+                before=before,
+                containing=containing,
+            )
             return [view(record, alive) for record in found]
 
     def status(self, job_id: str) -> JobStatusView:
