@@ -26,6 +26,7 @@ _SERVICES_BACK = "the embedded services had died; they are started again"
 Examples:
   gistmill up
   gistmill up --workers 2
+  gistmill up --metrics-port 9101
 """
 )
 @click.option(
@@ -34,7 +35,15 @@ Examples:
     metavar="N",
     help=f"Workers on this machine. {devices.DEFAULT_WORKERS}",
 )
-def command(workers: int | None) -> int:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Each worker serves Prometheus' /metrics on this machine, from this port on. 0 is off.",
+)
+def command(workers: int | None, metrics_port: int) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
     given = settings.load()
     # Children write to pipes: whether a person reads is known here.
@@ -45,7 +54,7 @@ def command(workers: int | None) -> int:
         _look_around(endpoints, configured)
         output.hint("gistmill is up; submit work from another terminal; Ctrl-C stops it")
         processes.run(
-            list(_children(configured, workers)),
+            list(_children(configured, workers, metrics_port)),
             drain=configured.timings.drain,
             out=sys.stdout,
             form=form,
@@ -79,10 +88,13 @@ def _look_around(endpoints: Endpoints, configured: Settings) -> None:
         database.close()
 
 
-def _children(configured: Settings, workers: int | None) -> Iterator[Child]:
+def _children(configured: Settings, workers: int | None, metrics_port: int) -> Iterator[Child]:
     environment = settings.child_environment(configured)
     gistmill = [sys.executable, "-P", "-m", "gistmill"]
     yield Child("dispatch", [*gistmill, "dispatch"], environment)
     for number, place in enumerate(devices.places("auto", workers), start=1):
+        port = metrics_port + number - 1 if metrics_port else 0
         argv = [*gistmill, "worker", "--workers", "1", "--device", place.device]
+        # Told even where it is off: a variable may name one port for all.
+        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", str(port)]
         yield Child(f"worker-{number}", argv, {**environment, **place.variables(environment)})
