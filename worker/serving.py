@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Info, Metric, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Info,
+    Metric,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -68,6 +75,7 @@ class _OfChildren(Collector):
 @contextmanager
 def metrics(host: str, port: int, folder: Path, me: Presence) -> Iterator[None]:
     """Serve them while the context is open. Raises UsageError where nobody can listen there."""
+    disable_created_metrics()
     parent().is_called(me)
     registry = CollectorRegistry()
     for each in (parent().registry, _OfChildren(folder)):

@@ -3,8 +3,9 @@
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
-from producer.api import health, jobs, problems, results
+from producer.api import health, jobs, metrics, problems, requests, results
 from producer.api.limits import BoundedBodies
 from producer.client import Client
 
@@ -15,6 +16,11 @@ def create(client: Client) -> FastAPI:
     app.state.client = client
     problems.install(app)
     app.add_middleware(BoundedBodies)
-    for each in (health, jobs, results):
+    disable_created_metrics()
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(metrics.Mill(client))
+    ProcessCollector(registry=app.state.metrics)
+    app.add_middleware(requests.Counted, registry=app.state.metrics)
+    for each in (health, jobs, metrics, results):
         app.include_router(each.router)
     return app

@@ -88,7 +88,7 @@ def _look_around(endpoints: Endpoints, configured: Settings) -> None:
         database.close()
 
 
-def _children(configured: Settings, workers: int | None, metrics_port: int) -> Iterator[Child]:
+def _children(configured: Settings, workers: int | None, metrics_port: int = 0) -> Iterator[Child]:
     environment = settings.child_environment(configured)
     gistmill = [sys.executable, "-P", "-m", "gistmill"]
     yield Child("dispatch", [*gistmill, "dispatch"], environment)
