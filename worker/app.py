@@ -99,8 +99,13 @@ class Serve:
     port: int
 
 
-def run(configured: Settings, device: str, serve: Serve | None = None) -> None:
-    """Work on one device until asked to stop. Raises UsageError where it can not `serve`."""
+def run(
+    configured: Settings, device: str, serve: Serve | None = None, *, events: bool = False
+) -> None:
+    """Work on one device until asked to stop. `events` are Celery's, for Flower.
+
+    Raises UsageError where it can not `serve`.
+    """
     endpoints = services.connect(configured)
     database = Database(endpoints.database_url, connections=1)
     if endpoints.embedded_database:
@@ -118,12 +123,11 @@ def run(configured: Settings, device: str, serve: Serve | None = None) -> None:
             name=me.name, device=device, drain_file=folder / "drain", metrics=numbers
         )
         settings.tell_children(configured, process)
-        _serve(
-            make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"]), process
-        )
+        app = make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"])
+        _serve(app, process, events)
 
 
-def _serve(app: Celery, process: WorkerProcess) -> None:
+def _serve(app: Celery, process: WorkerProcess, events: bool) -> None:
     """Celery's own main loop. Not `celery -A`, which would put the current folder, and with
     it a user's own `worker/`, first on the path."""
 
@@ -153,8 +157,8 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
             "--loglevel=WARNING",
             "--without-gossip",
             "--without-mingle",
-            # Its events, which nobody reads, are sent from the loop that takes work: where Redis
-            # is silent it would stand still for as long.
-            "--without-heartbeat",
+            # Events are sent from the loop that takes work: where Redis is silent it stands still
+            # for as long.
+            "--task-events" if events else "--without-heartbeat",
         ]
     )

@@ -46,7 +46,10 @@ Examples:
     metavar="ADDRESS",
     help="Where /metrics listens; nobody is asked for a password.",
 )
-def command(device: str, workers: int | None, metrics_port: int, metrics_host: str) -> None:
+@click.option("--events", is_flag=True, help="Send Celery's events, for Flower: docs/metrics.md.")
+def command(
+    device: str, workers: int | None, metrics_port: int, metrics_host: str, events: bool
+) -> None:
     """Summarize shards until stopped: Ctrl-C or SIGTERM finishes the batch in hand."""
     # Even for lead: any worker may be asked to look at a model.
     extra.require("a worker")
@@ -60,20 +63,21 @@ def command(device: str, workers: int | None, metrics_port: int, metrics_host: s
 
         logs.configure(form)
         serve = app.Serve(metrics_host, metrics_port) if metrics_port else None
-        app.run(configured, found[0].device, serve)
+        app.run(configured, found[0].device, serve, events=events)
     else:
         form_given = configured.model_copy(update={"log_format": form})
-        _run_several(form_given, found, metrics_host, metrics_port)
+        more = ["--metrics-host", metrics_host, *(["--events"] if events else [])]
+        _run_several(form_given, found, more, metrics_port)
 
 
-def _run_several(configured: Settings, found: list[Place], host: str, port: int) -> None:
+def _run_several(configured: Settings, found: list[Place], more: list[str], port: int) -> None:
     environment = settings.child_environment(configured)
     command = [sys.executable, "-P", "-m", "gistmill", "worker", "--workers", "1", "--device"]
     workers = [
         processes.Child(
             name=place.name,
             argv=[
-                *(*command, place.device, "--metrics-host", host),
+                *(*command, place.device, *more),
                 # Told even where it is off: a variable may name one port for all.
                 *("--metrics-port", str(port + number if port else 0)),
             ],
