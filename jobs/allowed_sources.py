@@ -9,9 +9,10 @@ import fcntl
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from jobs.errors import NotAllowed
@@ -46,6 +47,14 @@ class Allowed:
     """`sources` is the setting `allowed_sources`: folders and URLs, or None for anywhere."""
 
     sources: tuple[str, ...] | None
+    uploads: str | None = None
+    """Below it lies what was uploaded over HTTP, a folder or a URL."""
+
+    def of(self, source: Mapping[str, Any]) -> "Allowed":
+        """What holds for a job's source: uploads may be read wherever they are kept."""
+        if self.sources is None or self.uploads is None or "upload" not in source:
+            return self
+        return Allowed((*self.sources, self.uploads))
 
     def check_path(self, path: Path) -> None:
         """Raises NotAllowed, whether there is such a file or not."""

@@ -32,7 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from jobs.allowed_sources import is_root, without_secrets
+from jobs.allowed_sources import Allowed, is_root, without_secrets
 from jobs.errors import UsageError
 from jobs.settings_file import SettingsFile, unknown
 
@@ -97,6 +97,12 @@ def _are_sources(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return given
 
 
+def _is_root(given: str) -> str:
+    if not is_root(given):
+        raise ValueError(f"{without_secrets(given)!r} is neither an absolute folder nor a URL")
+    return given
+
+
 # Not decoded by pydantic-settings, which says of bad JSON only that it is.
 AllowedSources = Annotated[
     tuple[str, ...] | None, NoDecode, BeforeValidator(_listed), AfterValidator(_are_sources)
@@ -118,6 +124,11 @@ class Settings(BaseSettings):
     """Servers on other machines are taken without password, TLS or a checked certificate."""
     allowed_sources: AllowedSources = None
     """Folders, and beginnings of URLs, below which documents may lie; None is anywhere."""
+    uploads: Annotated[str, AfterValidator(_is_root)] | None = None
+    """Where files lie that were uploaded over HTTP: a folder that all workers have, or a URL
+    such as s3://bucket/uploads; None is `uploads` under the home."""
+    max_upload_bytes: PositiveInt = 10 * 2**30
+    """The largest file that is taken over HTTP."""
     timings: Timings = Timings()
 
     @classmethod
@@ -137,6 +148,16 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """`GISTMILL_BROKER_URL=` is unset, whatever the file says."""
         return {name: value for name, value in given.items() if value != ""}
+
+    @property
+    def uploads_root(self) -> str:
+        """Where uploads lie, set or not."""
+        return self.uploads or str(self.home / "uploads")
+
+    @property
+    def allowed(self) -> Allowed:
+        """What may be read for jobs."""
+        return Allowed(self.allowed_sources, self.uploads_root)
 
 
 class WorkerProcess(BaseSettings):
@@ -268,6 +289,8 @@ def _exactly(settings: Settings) -> dict[str, str]:
         "GISTMILL_LOG_FORMAT": settings.log_format,
         "GISTMILL_ALLOW_INSECURE": str(settings.allow_insecure),
         "GISTMILL_ALLOWED_SOURCES": json.dumps(settings.allowed_sources),
+        "GISTMILL_UPLOADS": settings.uploads or "",
+        "GISTMILL_MAX_UPLOAD_BYTES": str(settings.max_upload_bytes),
         "GISTMILL_TIMINGS": settings.timings.model_dump_json(),
     }
 

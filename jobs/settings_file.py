@@ -5,6 +5,8 @@ home = "mill"                # beside this file, unless absolute
 broker_url = "rediss://:password@host:6379/0"
 log_format = "json"          # or "console"; without it, as fits where the log goes
 allowed_sources = ["/data"]  # folders, and beginnings of URLs, below which documents may lie
+uploads = "s3://mill/uploads"  # where files lie that were uploaded over HTTP
+max_upload_bytes = 1_000_000_000
 
 [timings]
 lease = 120

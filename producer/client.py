@@ -30,9 +30,10 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, jobs, workers
+from jobs.store import control, files, jobs, workers
+from jobs.store.files import FileRecord
 from jobs.windows import RunWindow
-from producer import copies, dispatch, times
+from producer import copies, dispatch, times, uploads
 from producer.given import location_of, of_python
 from producer.job import Job, NobodyWorks
 from producer.status import JobStatusView, view
@@ -59,7 +60,7 @@ class Client:
     def __init__(self, configured: Settings | None = None) -> None:
         self.settings = configured or settings.load()
         self.caller = OWN
-        self._allowed = Allowed(self.settings.allowed_sources)
+        self._allowed = self.settings.allowed
         self._endpoints = services.connect(self.settings)
         self._copies = copies.folder(self.settings.home, self._endpoints.database_url)
         self.database = Database(self._endpoints.database_url)
@@ -91,7 +92,7 @@ class Client:
 
     def submit(
         self,
-        documents: Iterable[str | Mapping[str, Any]] | os.PathLike[str],
+        documents: Iterable[str | Mapping[str, Any]] | os.PathLike[str] | FileRecord,
         *,
         model: str,
         name: str | None = None,
@@ -175,6 +176,10 @@ class Client:
             if config or revision:
                 raise UsageError("config and revision are for datasets of the hub, by their name")
             return self._submit_dataset(request, copies.one_split(documents, split), named)
+        if isinstance(documents, FileRecord):
+            if split or config or revision:
+                raise UsageError("split, config and revision are for datasets, not for uploads")
+            return self.submit_upload(request, documents, Asked(named))
         location = location_of(documents, of_dataset=bool(split or config or revision))
         if location is not None:
             asked_of = Asked(named, split=split, config=config, revision=revision)
@@ -188,6 +193,17 @@ class Client:
         """`location` is a path, a pattern of paths, or a URL."""
         request = replace(request, owner=self.caller.token)
         return self._accepted(submit_source(self.database, request, location, asked, self._allowed))
+
+    def submit_upload(self, request: Request, file: FileRecord, asked: Asked) -> "Job":
+        """A file that was uploaded, where it lies."""
+        request = replace(request, owner=self.caller.token)
+        upload = uploads.named(file)
+        allowed = Allowed((file.location,))
+        with uploads.known_by_its_id(file):
+            accepted = submit_source(
+                self.database, request, file.location, asked, allowed, {"upload": upload}
+            )
+        return self._accepted(accepted)
 
     def submit_documents(
         self, request: Request, documents: Iterable[Document], chosen: Chosen | None = None
@@ -215,6 +231,19 @@ class Client:
         """Reads the documents of this client's jobs, on this machine. To be closed."""
         return Sources(self.database, self._allowed)
 
+    def file(self, file_id: str) -> FileRecord:
+        """An uploaded file, which `submit` takes. Raises NotFound."""
+        with self.database.transaction() as tx:
+            return files.get(tx, file_id, self.caller)
+
+    def delete_file(self, file: FileRecord) -> None:
+        """Raises uploads.InUse where a job that is not over reads it."""
+        with self.database.transaction() as tx:
+            if files.is_needed(tx, file.id):
+                raise uploads.InUse(f"{file.id}: a job that is not over reads it; cancel it first")
+            files.delete_one(tx, file.id)
+        uploads.forget(file)
+
     def job(self, prefix: str) -> "Job":
         """The job whose id begins with `prefix`. Raises NotFound, or UsageError if several do."""
         with self.database.transaction() as tx:
@@ -240,7 +269,8 @@ class Client:
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
-        With them go the copies of datasets that no job has any more."""
+        With them go the copies of datasets that no job has any more, and uploaded files of that
+        age that none has."""
         with self.database.transaction() as tx:
             old = control.over_before(tx, older_than)
         for job_id in [] if dry_run else old:
@@ -250,7 +280,10 @@ class Client:
         if not dry_run:
             with self.database.transaction() as tx:
                 needed = jobs.patterns(tx)
+                unneeded = files.unneeded(tx, older_than)
             copies.forget(self._copies, needed)
+            for file in unneeded:
+                self.delete_file(file)
         return old
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:

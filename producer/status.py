@@ -176,8 +176,8 @@ def view(job: JobRecord, workers: int) -> JobStatusView:
         created_at=_unix(job.created_at),
         started_at=None if job.started_at is None else _unix(job.started_at),
         finished_at=None if job.finished_at is None else _unix(job.finished_at),
-        error=job.error,
-        note=job.note,
+        error=_public_words(job.source, job.error),
+        note=_public_words(job.source, job.note),
         report=job.report,
     )
 
@@ -195,6 +195,11 @@ def _parameters(job: JobRecord) -> dict[str, Any] | None:
 
 
 def _public_source(source: dict[str, Any]) -> dict[str, Any]:
+    if "upload" in source:
+        # Where the server keeps it is nobody's business.
+        file = {"file": source["upload"]["id"], "filename": source["upload"]["name"]}
+        known = ("kind", "columns", "guessed")
+        return {**{n: source[n] for n in known if n in source}, **file}
     several = "pattern" in source or "config" in source
     left_out = {"path", "url", "hub_file"} if several else {"pattern"}
     return {n: source[n] for n in _PUBLIC if n in source and n not in left_out}
@@ -251,3 +256,11 @@ def _rounded(number: float) -> float:
 
 def _unix(time: datetime) -> int:
     return int(time.timestamp())
+
+
+def _public_words(source: dict[str, Any], said: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was said of a job's source, without where an uploaded file lies."""
+    if said is None or "upload" not in source:
+        return said
+    place = source.get("path") or source.get("url") or ""
+    return {**said, "message": said["message"].replace(place, source["upload"]["id"])}

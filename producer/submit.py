@@ -153,9 +153,14 @@ class Accepted:
 
 
 def submit_source(
-    database: Database, request: Request, location: str, asked: Asked, allowed: Allowed
+    database: Database,
+    request: Request,
+    location: str,
+    asked: Asked,
+    allowed: Allowed,
+    facts: Mapping[str, Any] | None = None,
 ) -> Accepted:
-    """Submit what lies at a location, and stays there.
+    """Submit what lies at a location, and stays there. `facts` are kept with its source.
 
     Raises NotAllowed where it lies elsewhere than it may, NotFound where it can not be read,
     Unreachable, UsageError where it has no document or can not be told what it is.
@@ -163,6 +168,7 @@ def submit_source(
     for column in (asked.columns.text, asked.columns.id, asked.columns.reference):
         _check_text("column", column, needed=False)
     found = sources.describe(location, asked, allowed)
+    found = replace(found, source={**found.source, **(facts or {})})
     content = request.content()
     content.add(_lasting(found.source))
     found = replace(found, files=_each(found.files, content))

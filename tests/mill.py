@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -143,6 +144,8 @@ class Mill:
 
     def environment(self) -> dict[str, str]:
         quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+        # Several may be up at once.
+        quiet["GISTMILL_UP_PORT"] = "0"
         return settings.child_environment(self.settings, **quiet)
 
     def stop(self) -> None:
@@ -221,3 +224,9 @@ def wait(job: Job) -> str:
         # Who was started a moment ago may not have said yet that it lives.
         warnings.simplefilter("ignore", NobodyWorks)
         return job.wait(PATIENCE).status
+
+
+def closed_now() -> str:
+    """A window that opens in hours: a job with it waits."""
+    begins = datetime.now(UTC) + timedelta(hours=3)
+    return f"{begins:%H:%M}-{begins + timedelta(hours=1):%H:%M} UTC"

@@ -37,7 +37,7 @@ def serving(mill: Mill, *words: str, name: str = "serve") -> Iterator[Served]:
     log = mill.log(name)
 
     def url() -> str | None:
-        found = re.search(r"gistmill serves (http://\S+)", log.read_text())
+        found = re.search(r"gistmill serves (http://[^\s\"]+)", log.read_text())
         assert process.poll() is None, log.read_text()
         return found and found[1]
 

@@ -18,7 +18,6 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 
 from jobs import logs, presence, services, settings
-from jobs.allowed_sources import Allowed
 from jobs.broker import Broker, make_app
 from jobs.database import Database
 from jobs.job import ModelKey
@@ -54,7 +53,7 @@ def child() -> Child:
     timings = configured.timings
     # For who generates, who reads ahead and who stores.
     database = Database(endpoints.database_url, connections=3)
-    sources = Sources(database, Allowed(configured.allowed_sources))
+    sources = Sources(database, configured.allowed)
     # On a connection of its own: the others may be busy for the whole of a store.
     heartbeat = Heartbeat(
         Database(endpoints.database_url, connections=1), timings, process.drain_file

@@ -117,7 +117,7 @@ def _read_as(opened: Opened) -> tuple[Any, ...]:
 def _open(
     place: places.Place, whole: Mapping[str, Any], source: Mapping[str, Any], allowed: Allowed
 ) -> Opened:
-    raw, stamp = place.open_file(whole, allowed)
+    raw, stamp = place.open_file(whole, allowed.of(source))
     stamped = {place.KEY: whole[place.KEY], **stamp}
     name = place.name(whole)
     codec = compressed.codec(whole[place.KEY])

@@ -52,6 +52,11 @@ def caller(tx: Transaction, token: str) -> Caller | None:
     return None if row is None else Caller(row.id, frozenset(row.scopes))
 
 
+def any_made(tx: Transaction) -> bool:
+    """Whether there ever was one."""
+    return bool(tx.execute(select(exists().select_from(tokens))).scalar_one())
+
+
 def any_live(tx: Transaction) -> bool:
     found = select(exists().where(tokens.c.revoked_at.is_(None)))
     return bool(tx.execute(found).scalar_one())

@@ -5,12 +5,15 @@ written as something else.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from jobs.allowed_sources import is_url
 from jobs.errors import NotAllowed, UsageError
 from jobs.parameters import Dtype, Engine, LongDocuments
+from jobs.sources.hub.names import is_id, is_url_of_hub
 from producer.client import Client
 
 _GIVEN = ("documents", "file", "source")
@@ -115,13 +118,29 @@ class JobRequest(Body):
 def located(client: Client, body: JobRequest) -> Any:
     """What `Client.submit` takes as the documents.
 
-    Raises NotAllowed where nobody may name a source over HTTP.
+    Raises NotFound where there is no such file, NotAllowed where a source may not be named over
+    HTTP, UsageError.
     """
     if body.file is not None:
-        raise UsageError("file: uploads are not taken here yet; give documents")
+        return client.file(body.file)
     if body.source is not None:
-        if client.settings.allowed_sources is None:
-            raise NotAllowed("source: this server has no allowed_sources set; give documents")
-        return body.source
+        return _named(client, body.source)
     given: Iterable[str | Mapping[str, Any]] = body.documents or []
     return given
+
+
+def _named(client: Client, source: str) -> Any:
+    """A dataset is one of the hub, whatever folder of that name the server was started beside."""
+    if is_id(source):
+        return f"hf://datasets/{source}"
+    if client.settings.allowed_sources is None and not is_url_of_hub(source):
+        raise NotAllowed(
+            "source: over HTTP only datasets of the hub, ORG/NAME, may be named as long as the "
+            "server's setting allowed_sources is not set; set it, or upload the file (POST "
+            "/v1/files) and name its id as file"
+        )
+    if is_url(source):
+        return source
+    if not source.startswith("/"):
+        raise UsageError("source: write an absolute path, a URL, or ORG/NAME of a dataset")
+    return Path(source)

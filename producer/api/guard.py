@@ -1,8 +1,9 @@
 """Who asks over HTTP, and whether that may.
 
-With a token in SQL each request needs one: `Authorization: Bearer gm_...`. Without any, whoever
-is on this machine may do all, and nobody else anything: not from another address, not through a
-proxy, and not by a page of another site that a browser here has open.
+Once there was a token each request needs one: `Authorization: Bearer gm_...`; that all of them
+are revoked opens nothing. Before that whoever is on this machine may do all, and nobody else
+anything: not from another address, not through a proxy, and not by a page of another site that a
+browser here has open.
 """
 
 import ipaddress
@@ -18,7 +19,8 @@ from jobs.store import tokens
 from producer.client import Client
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED = ("forwarded", "x-forwarded", "x-real-ip", "x-client-ip", "via", "cf-", "true-client")
+"""How headers begin that proxies add."""
 
 
 class Unauthenticated(NotAllowed):
@@ -38,7 +40,7 @@ def caller(client: Client, headers: Headers, peer: str | None) -> Caller:
     """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     with client.database.transaction() as tx:
-        if not tokens.any_live(tx):
+        if not tokens.any_made(tx):
             _from_here(headers, peer)
             return OWN
         found = tokens.caller(tx, token.strip()) if scheme.lower() == "bearer" else None
@@ -56,6 +58,7 @@ def needs(scope: Scope) -> Callable[[Request], Client]:
     def of_request(request: Request) -> Client:
         client = everything(request)
         asks = caller(client, request.headers, request.client and request.client.host)
+        request.state.token = asks.token  # for the log
         asks.require(scope)
         return client.of(asks)
 
@@ -69,11 +72,15 @@ Administering = Annotated[Client, Depends(needs("admin"))]
 
 def _from_here(headers: Headers, peer: str | None) -> None:
     """Raises NotAllowed."""
-    if not (peer and _is_loopback(peer)) or any(name in headers for name in _FORWARDED):
+    if not (peer and _is_loopback(peer)) or any(name.startswith(_FORWARDED) for name in headers):
         raise NotAllowed(
             "there are no tokens yet, so only this machine itself may ask; make one with: "
             "gistmill token create NAME"
         )
+    # A browser says so also where it sends no origin. Who follows a link comes from elsewhere, too.
+    fetched = headers.get("sec-fetch-mode", "navigate") != "navigate"
+    if fetched and headers.get("sec-fetch-site") == "cross-site":
+        raise NotAllowed("a page of another site may not ask here")
     if _name(headers.get("host", "")) not in _HERE:
         raise NotAllowed("the host that was asked for is not this one; use http://127.0.0.1")
     origin = headers.get("origin")
@@ -83,7 +90,9 @@ def _from_here(headers: Headers, peer: str | None) -> None:
 
 def _is_loopback(peer: str) -> bool:
     try:
-        return ipaddress.ip_address(peer).is_loopback
+        address = ipaddress.ip_address(peer)
+        # As a socket of IPv6 sees who comes by IPv4.
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return False
 

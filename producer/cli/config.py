@@ -15,7 +15,12 @@ from jobs import exposure, settings
 from jobs.settings import Settings, Timings
 from producer.cli import defaults, output
 
-_UNSET = {"database_url": "embedded", "broker_url": "embedded", "allowed_sources": "anywhere"}
+_UNSET = {
+    "database_url": "embedded",
+    "broker_url": "embedded",
+    "allowed_sources": "anywhere",
+    "uploads": "below the home",
+}
 # From the user's name to the last @, as a password may hold one itself.
 _PASSWORD = re.compile(r"(://[^:@/?#]*:).*@|([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 
@@ -58,7 +63,7 @@ def _settings(configured: Settings) -> Iterator[Shown]:
     for name in ("database_url", "broker_url"):
         url = getattr(configured, name)
         yield Shown(name, without_password(url) if url else None, settings.origin(name))
-    for name in ("log_format", "allow_insecure", "allowed_sources"):
+    for name in ("log_format", "allow_insecure", "allowed_sources", "uploads", "max_upload_bytes"):
         yield Shown(name, _plain(getattr(configured, name)), settings.origin(name))
 
 

@@ -1,7 +1,10 @@
 """`gistmill serve`: the HTTP API and the page, in the foreground until it is stopped."""
 
+import sys
+
 import click
 
+from jobs import logs
 from jobs.errors import NotAllowed, NotFound, UsageError
 from producer.cli import output
 
@@ -10,7 +13,7 @@ from producer.cli import output
     epilog="""\b
 Examples:
   gistmill serve
-  gistmill serve --host 0.0.0.0 --port 80
+  gistmill serve --host 0.0.0.0
 """
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -24,31 +27,36 @@ Examples:
 def command(host: str, port: int) -> int:
     """Serve the HTTP API and the page until stopped."""
     try:
-        import uvicorn
-
         from producer.api import app
+        from producer.api.server import Server
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is missing; pip install 'gistmill[serve]'") from error
     from jobs.store import tokens
-    from producer.api.listening import is_here, listen
+    from producer.api import listening
 
     with output.client() as client:
-        with client.database.transaction() as tx:
-            if not is_here(host) and not tokens.any_live(tx):
-                raise NotAllowed(
-                    f"{host} is open to other machines, and there are no tokens yet; make one "
-                    "with: gistmill token create NAME"
-                )
+        logs.configure(logs.form_of(client.settings.log_format, sys.stderr))
+        log = logs.get("serve")
         try:
-            listening = listen(host, port)
+            bound = listening.listen(host, port)
         except OSError as error:
-            message = f"can not listen on {host}:{port}: {error.strerror}; choose another --port"
-            raise NotFound(message) from error
-        with listening:
-            shown = f"[{host}]" if ":" in host else host
-            output.hint(f"gistmill serves http://{shown}:{listening.getsockname()[1]}")
-            config = uvicorn.Config(
-                app.create(client), log_config=None, access_log=False, timeout_graceful_shutdown=5
-            )
-            uvicorn.Server(config).run(sockets=[listening])
+            raise NotFound(listening.refusal(error, host, port)) from error
+        with bound:
+            if not listening.is_here(bound):
+                with client.database.transaction() as tx:
+                    if not tokens.any_live(tx):
+                        raise NotAllowed(tokens_first(host))
+                log.warning(
+                    "other machines may ask, and tokens travel in clear; put a proxy with TLS in "
+                    "front, as docs/security.md says"
+                )
+            log.info(f"gistmill serves {listening.url(host, bound)}")
+            Server(app.create(client)).run(sockets=[bound])
     return 0
+
+
+def tokens_first(host: str) -> str:
+    return (
+        f"{host} is open to other machines, and there are no tokens yet; make one with: "
+        "gistmill token create NAME"
+    )

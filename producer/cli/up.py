@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +14,15 @@ from jobs import devices, logs, processes, services, settings
 from jobs.processes import Child
 from jobs.settings import Settings
 from producer.cli import output
+from producer.cli.serve import tokens_first
 
 if TYPE_CHECKING:
     from jobs.services import Endpoints
 
 # How long the embedded services may take to write down what they hold.
 _SERVICES_STOP = 30.0
+# What the extra `serve` brings.
+_SERVE = ("fastapi", "uvicorn", "python_multipart")
 _SERVICES_BACK = "the embedded services had died; they are started again"
 
 
@@ -26,6 +31,7 @@ _SERVICES_BACK = "the embedded services had died; they are started again"
 Examples:
   gistmill up
   gistmill up --workers 2
+  gistmill up --port 8080
   gistmill up --metrics-port 9101
 """
 )
@@ -35,6 +41,15 @@ Examples:
     metavar="N",
     help=f"Workers on this machine. {devices.DEFAULT_WORKERS}",
 )
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to serve HTTP.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    metavar="N",
+    help="Where to serve HTTP; 0 takes a free one.",
+)
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65535),
@@ -43,7 +58,7 @@ Examples:
     metavar="N",
     help="Each worker serves Prometheus' /metrics on this machine, from this port on. 0 is off.",
 )
-def command(workers: int | None, metrics_port: int) -> int:
+def command(workers: int | None, host: str, port: int, metrics_port: int) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
     given = settings.load()
     # Children write to pipes: whether a person reads is known here.
@@ -52,9 +67,12 @@ def command(workers: int | None, metrics_port: int) -> int:
     endpoints = services.connect(configured)
     try:
         _look_around(endpoints, configured)
-        output.hint("gistmill is up; submit work from another terminal; Ctrl-C stops it")
+        address = _address(endpoints, host, port)
+        where = f" at {address.url}" if address else ""
+        output.hint(f"gistmill is up{where}; submit work from another terminal; Ctrl-C stops it")
+        serving = [_serving(configured, address)] if address else []
         processes.run(
-            list(_children(configured, workers, metrics_port)),
+            [*_children(configured, workers, metrics_port), *serving],
             drain=configured.timings.drain,
             out=sys.stdout,
             form=form,
@@ -86,6 +104,57 @@ def _look_around(endpoints: Endpoints, configured: Settings) -> None:
         output.hint(f"warning: {error}")
     finally:
         database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    host: str
+    port: int
+    url: str
+
+
+def _address(endpoints: Endpoints, host: str, port: int) -> _Address | None:
+    """Where HTTP will be served; None, and a warning, where it can not be: the mill works without.
+
+    A free port is chosen here, so that it stays the same when the server is started again.
+    """
+    if missing := [name for name in _SERVE if find_spec(name) is None]:
+        how = "pip install 'gistmill[serve]'"
+        output.hint(f"warning: no HTTP, as {missing[0]} is missing; {how}")
+        return None
+    from producer.api import listening
+
+    try:
+        with listening.listen(host, port) as bound:
+            found = _Address(host, bound.getsockname()[1], listening.url(host, bound))
+            if listening.is_here(bound) or _has_tokens(endpoints):
+                return found
+    except OSError as error:
+        output.hint(f"warning: no HTTP: {listening.refusal(error, host, port)}")
+        return None
+    output.hint(f"warning: no HTTP: {tokens_first(host)}")
+    return None
+
+
+def _has_tokens(endpoints: Endpoints) -> bool:
+    from jobs.database import Database
+    from jobs.errors import DatabaseUnreachable
+    from jobs.store import tokens
+
+    database = Database(endpoints.database_url)
+    try:
+        with database.transaction() as tx:
+            return tokens.any_live(tx)
+    except DatabaseUnreachable:
+        return True  # the server sees for itself once it is back
+    finally:
+        database.close()
+
+
+def _serving(configured: Settings, address: _Address) -> Child:
+    argv = [sys.executable, "-P", "-m", "gistmill", "serve"]
+    argv += ["--host", address.host, "--port", str(address.port)]
+    return Child("serve", argv, settings.child_environment(configured))
 
 
 def _children(configured: Settings, workers: int | None, metrics_port: int = 0) -> Iterator[Child]:

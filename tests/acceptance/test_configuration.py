@@ -64,6 +64,8 @@ def test_config_shows_each_value_and_who_set_it(tmp_path: Path) -> None:
         ("log_format", "auto", "default"),
         ("allow_insecure", False, "default"),
         ("allowed_sources", None, "default"),
+        ("uploads", None, "default"),
+        ("max_upload_bytes", 10 * 2**30, "default"),
         ("timings.lease", 5.0, str(path)),
         ("timings.slice", 7.0, "GISTMILL_TIMINGS"),
         ("submit.model", "lead-3", f"{path}: [submit]"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import Settings
+from producer.api import listening
 from tests.conftest import TIMINGS
 from tests.mill import (
     GISTMILL,
@@ -53,7 +54,9 @@ def test_up_and_down(alone: Mill) -> None:
     hint, *lines = log.splitlines()
     assert hint.startswith("gistmill is up")
     events = [json.loads(line) for line in lines]
-    assert {event.get("process") for event in events} == {"worker-1", "worker-2", "dispatch", None}
+    assert {event.get("process") for event in events} == {
+        *("worker-1", "worker-2", "dispatch", "serve", None)
+    }
     [stopping] = [event for event in events if "process" not in event]
     assert stopping["event"].startswith("stopping; workers finish the batch in hand")
     last = [event.get("process") for event in events[events.index(stopping) :]]
@@ -85,7 +88,7 @@ def test_up_on_a_terminal(configured: Settings, tmp_path: Path) -> None:
     lines = seen.decode().splitlines()
     assert "stopping; workers finish the batch in hand (Ctrl-C again kills)" in lines
     for line in lines:
-        said = r"(worker-1|dispatch) \| \d\d:\d\d:\d\d \[\w+ *\] \w.*"
+        said = r"(worker-1|dispatch|serve +) \| \d\d:\d\d:\d\d \[\w+ *\] \w.*"
         assert re.fullmatch(said, line) or line.startswith(("gistmill is up", "stopping; "))
 
 
@@ -102,6 +105,24 @@ def test_what_dies_comes_back(alone: Mill) -> None:
     back = "the embedded services had died; they are started again"
     eventually(lambda: back in alone.log("up").read_text(), "the services are started again")
     _does_a_job(alone)
+
+
+def test_up_without_http_where_its_port_is_taken(configured: Settings, tmp_path: Path) -> None:
+    """One line, and the mill works without."""
+    mill = Mill(configured, tmp_path)
+    with listening.listen("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        try:
+            up = _up(mill, GISTMILL_UP_PORT=port)
+            eventually(lambda: "dispatcher is ready" in mill.log("up").read_text(), "it works")
+            os.killpg(up.pid, signal.SIGINT)
+            assert up.wait(PATIENCE) == 0, mill.logs()
+        finally:
+            mill.stop()
+    warning, hint, *lines = mill.log("up").read_text().splitlines()
+    assert warning.startswith(f"warning: no HTTP: can not listen on 127.0.0.1:{port}: ")
+    assert hint.startswith("gistmill is up; ")
+    assert "serve" not in {json.loads(line).get("process") for line in lines}
 
 
 def test_a_killed_up_leaves_nothing(alone: Mill) -> None:
@@ -150,8 +171,8 @@ def _ready(mill: Mill) -> set[str]:
     return {json.loads(line)["process"] for line in said}
 
 
-def _up(mill: Mill, name: str = "up") -> subprocess.Popen[bytes]:
-    up = mill.start(name, "up", "--workers", "2")
+def _up(mill: Mill, name: str = "up", **more: str) -> subprocess.Popen[bytes]:
+    up = mill.start(name, "up", "--workers", "2", **more)
     eventually(lambda: "gistmill is up" in mill.log(name).read_text(), "it is up")
     return up
 
