@@ -39,6 +39,7 @@ from jobs.errors import UsageError
 from jobs.settings_file import SettingsFile, unknown
 
 _FILE = "gistmill.toml"
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Timings(BaseModel):
@@ -217,6 +218,8 @@ class WorkerProcess(BaseSettings):
     device: str
     drain_file: Path
     """Exists once the worker has been asked to stop."""
+    metrics: Path | None = None
+    """The folder for its numbers; None where nobody serves them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +307,10 @@ def tell_children(settings: Settings, process: WorkerProcess) -> None:
     """Pool children of this process inherit its environment, now with exactly these."""
     told = {f"GISTMILL_CHILD_{key.upper()}": str(getattr(process, key)) for key in process.KEYS}
     os.environ.update({**_exactly(settings), **told})
+    # Read by prometheus_client when a child imports it.
+    os.environ.pop(_METRICS, None)
+    if process.metrics is not None:
+        os.environ[_METRICS] = str(process.metrics)
 
 
 def child_environment(settings: Settings, **more: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ loads the model in its first task. `child()` is the one thing of its kind in a p
 
 import sys
 import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,10 @@ from jobs.database import Database
 from jobs.job import ModelKey
 from jobs.settings import Settings, WorkerProcess
 from jobs.sources import Sources
+from worker import serving
 from worker.engines import Engine
 from worker.heartbeat import Heartbeat
+from worker.metrics import Metrics
 from worker.pipeline import Pipeline
 from worker.reaper import Reaper
 from worker.validation import Validator
@@ -73,6 +76,7 @@ def child() -> Child:
             worker=process.name,
             timings=timings,
             sources=sources,
+            metrics=Metrics(process.device),
         ),
         validator=Validator(
             database=database,
@@ -86,23 +90,43 @@ def child() -> Child:
     )
 
 
-def run(configured: Settings, device: str) -> None:
-    """Work on one device until asked to stop."""
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Where `/metrics` is served."""
+
+    host: str
+    port: int
+
+
+def run(
+    configured: Settings, device: str, serve: Serve | None = None, *, events: bool = False
+) -> None:
+    """Work on one device until asked to stop. `events` are Celery's, for Flower.
+
+    Raises UsageError where it can not `serve`.
+    """
     endpoints = services.connect(configured)
     database = Database(endpoints.database_url, connections=1)
     if endpoints.embedded_database:
         database.migrate()
     me = presence.of_this_process("worker", device)
     announced = presence.Announcer(database, me, configured.timings.heartbeat)
-    with TemporaryDirectory(prefix="gistmill-") as folder, announced:
-        process = WorkerProcess(name=me.name, device=device, drain_file=Path(folder) / "drain")
-        settings.tell_children(configured, process)
-        _serve(
-            make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"]), process
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="gistmill-")))
+        numbers = folder / "metrics" if serve else None
+        if serve and numbers:
+            numbers.mkdir()
+            stack.enter_context(serving.metrics(serve.host, serve.port, numbers, me))
+        stack.enter_context(announced)
+        process = WorkerProcess(
+            name=me.name, device=device, drain_file=folder / "drain", metrics=numbers
         )
+        settings.tell_children(configured, process)
+        app = make_app(endpoints.broker_url, configured.timings, include=["worker.tasks"])
+        _serve(app, process, events)
 
 
-def _serve(app: Celery, process: WorkerProcess) -> None:
+def _serve(app: Celery, process: WorkerProcess, events: bool) -> None:
     """Celery's own main loop. Not `celery -A`, which would put the current folder, and with
     it a user's own `worker/`, first on the path."""
 
@@ -132,8 +156,8 @@ def _serve(app: Celery, process: WorkerProcess) -> None:
             "--loglevel=WARNING",
             "--without-gossip",
             "--without-mingle",
-            # Its events, which nobody reads, are sent from the loop that takes work: where Redis
-            # is silent it would stand still for as long.
-            "--without-heartbeat",
+            # Events are sent from the loop that takes work: where Redis is silent it stands still
+            # for as long.
+            "--task-events" if events else "--without-heartbeat",
         ]
     )

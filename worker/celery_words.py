@@ -13,7 +13,7 @@ from celery.utils.log import get_multiprocessing_logger
 from celery.worker.consumer import consumer
 
 from jobs import logs
-from worker import exit_codes
+from worker import exit_codes, serving
 
 log = logs.get("celery")
 
@@ -40,6 +40,7 @@ def unless_told(record: logging.LogRecord) -> bool:
     if record.msg == _CHILD_ENDED:
         _, pid, status = args
         why = exit_codes.explain(str(status))
+        serving.parent().died(exit_codes.reason(str(status)))
         log.warning("the child ended; what it held is taken up again", pid=pid, why=why)
     elif record.msg == "%s (%r)" and args[:1] == (_CELERY.CONNECTION_RETRY,):
         log.warning("the connection to Redis is lost", error=args[1])

@@ -15,6 +15,7 @@ from worker import extra
 Examples:
   gistmill worker
   gistmill worker --device cpu
+  gistmill worker --metrics-port 9101
 """
 )
 @click.option(
@@ -30,7 +31,25 @@ Examples:
     metavar="N",
     help=f"Workers. {devices.DEFAULT_WORKERS}",
 )
-def command(device: str, workers: int | None) -> None:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Serve Prometheus' /metrics there; of several workers each on the next port. 0 is off.",
+)
+@click.option(
+    "--metrics-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where /metrics listens; nobody is asked for a password.",
+)
+@click.option("--events", is_flag=True, help="Send Celery's events, for Flower: docs/metrics.md.")
+def command(
+    device: str, workers: int | None, metrics_port: int, metrics_host: str, events: bool
+) -> None:
     """Summarize shards until stopped: Ctrl-C or SIGTERM finishes the batch in hand."""
     # Even for lead: any worker may be asked to look at a model.
     extra.require("a worker")
@@ -43,21 +62,28 @@ def command(device: str, workers: int | None) -> None:
         from worker import app
 
         logs.configure(form)
-        app.run(configured, found[0].device)
+        serve = app.Serve(metrics_host, metrics_port) if metrics_port else None
+        app.run(configured, found[0].device, serve, events=events)
     else:
-        _run_several(configured.model_copy(update={"log_format": form}), found)
+        form_given = configured.model_copy(update={"log_format": form})
+        more = ["--metrics-host", metrics_host, *(["--events"] if events else [])]
+        _run_several(form_given, found, more, metrics_port)
 
 
-def _run_several(configured: Settings, found: list[Place]) -> None:
+def _run_several(configured: Settings, found: list[Place], more: list[str], port: int) -> None:
     environment = settings.child_environment(configured)
     command = [sys.executable, "-P", "-m", "gistmill", "worker", "--workers", "1", "--device"]
     workers = [
         processes.Child(
             name=place.name,
-            argv=[*command, place.device],
+            argv=[
+                *(*command, place.device, *more),
+                # Told even where it is off: a variable may name one port for all.
+                *("--metrics-port", str(port + number if port else 0)),
+            ],
             env={**environment, **place.variables(environment)},
         )
-        for place in found
+        for number, place in enumerate(found)
     ]
     form = logs.form_of(configured.log_format, sys.stderr)
     processes.run(workers, drain=configured.timings.drain, out=sys.stderr, form=form)

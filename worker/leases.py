@@ -14,10 +14,11 @@ from typing import TypeVar
 from jobs import logs
 from jobs.database import Database, Transaction
 from jobs.errors import GistmillError, JobError, TransientError
-from jobs.job import ModelKey, Portion, Shard
+from jobs.job import ModelKey, Portion, Row, Shard
 from jobs.settings import Timings
 from jobs.store import endings, leasing, shards, workers
 from worker.engines import DeviceLost
+from worker.metrics import Metrics
 
 log = logs.get("leases")
 
@@ -30,10 +31,13 @@ _Lease = tuple[int, int]
 class Leases:
     """What one worker has in hand, in this process."""
 
-    def __init__(self, database: Database, worker: str, timings: Timings) -> None:
+    def __init__(
+        self, database: Database, worker: str, timings: Timings, metrics: Metrics | None = None
+    ) -> None:
         self._database = database
         self._worker = worker
         self._timings = timings
+        self._metrics = metrics or Metrics()
         self._lock = threading.Lock()
         self._held: dict[_Lease, Shard] = {}
         self._since: dict[_Lease, float] = {}
@@ -116,6 +120,7 @@ class Leases:
         renewed = leasing.renew(tx, staying, self._timings.lease)
         for shard in staying:
             if shard.id not in renewed and self._lose(shard):
+                self._metrics.lease_lost()
                 with about(shard):
                     log.warning("the lease was lost; what is being done will not be stored")
         return True
@@ -140,15 +145,22 @@ class Leases:
         # Of one that was put off in the meantime it is not known.
         since = {_lease(shard): self._since.get(_lease(shard), monotonic()) for shard in done}
         with self._leaves(done), self._database.transaction() as tx:
-            ours = shards.store(tx, portions, self._timings.lease)
+            stored = shards.store(tx, portions, self._timings.lease)
         for portion in portions:
+            self._count(portion.shard, stored)
             with about(portion.shard):
-                if portion.shard.id not in ours:
+                if portion.shard.id not in stored:
                     log.warning("the lease was lost; the batch is dropped")
                 elif portion.done:
                     seconds = round(monotonic() - since[_lease(portion.shard)], 1)
                     documents = portion.shard.stop - portion.shard.start
                     log.info("shard is done", documents=documents, seconds=seconds)
+
+    def _count(self, shard: Shard, stored: Mapping[int, Sequence[Row]]) -> None:
+        if shard.id in stored:
+            self._metrics.stored(shard.key.model, stored[shard.id])
+        else:
+            self._metrics.dropped()
 
     def hand_back(self, given_up: Sequence[Shard]) -> None:
         with self._leaves(given_up), self._database.transaction() as tx:
@@ -177,6 +189,7 @@ class Leases:
         if shard.tries + 1 >= self._timings.tries:
             self.fail_job(shard, JobError(error.code, error.message))
             return
+        self._metrics.retried(error.code)
         pause = retry_pause(self._timings, shard.tries)
         with about(shard):
             log.warning("could not be done; tried again", error=error, seconds=round(pause, 1))

@@ -27,6 +27,7 @@ from worker.halving import Halving
 from worker.heartbeat import Heartbeat
 from worker.items import Item
 from worker.leases import Leases, about
+from worker.metrics import Metrics
 from worker.reader import Reader
 from worker.window import Spent, Window
 
@@ -52,13 +53,15 @@ class Pipeline:
         worker: str,
         timings: Timings,
         sources: Sources,
+        metrics: Metrics | None = None,
     ) -> None:
         self._database = database
         self._broker = broker
         self._heartbeat = heartbeat
         self._load_engine = load_engine
         self._timings = timings
-        self._leases = Leases(database, worker, timings)
+        self._metrics = metrics or Metrics()
+        self._leases = Leases(database, worker, timings, self._metrics)
         self._reader = Reader(
             database=database,
             leases=self._leases,
@@ -168,7 +171,9 @@ class Pipeline:
             # Two models at once may be more than the device holds.
             self._loaded = None
             with self._heartbeat.deadline(self._timings.load_deadline):
+                began = monotonic()
                 self._loaded = (key, self._load_engine(key))
+                self._metrics.loaded(key, monotonic() - began)
             # The slice counts from here: loading is not work done.
             self._idle_since = monotonic()
             self._slice_ends = self._idle_since + self._timings.slice
@@ -234,7 +239,9 @@ class Pipeline:
         self._idle_since = began + spent.generating
         self._worked = True
         with self._heartbeat.deadline(self._timings.batch_deadline):
-            return current.portions(made, spent)
+            portions = current.portions(made, spent)
+        self._metrics.batched(current.key.model, portions)
+        return portions
 
     def _store(self, portions: Sequence[Portion]) -> None:
         if portions:

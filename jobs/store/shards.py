@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from jobs.database import Transaction
-from jobs.job import Batching, Portion, Shard
+from jobs.job import Batching, Portion, Row, Shard
 from jobs.states import SHARD_IS_DONE
 from jobs.store import clock, fairness, notes, parts, summaries
 from jobs.store.conditions import NO_LEASE, NOTHING_IN_HAND, locked, mine, workable
@@ -56,17 +56,19 @@ def announce(
     return going_on
 
 
-def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[int]:
+def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> dict[int, list[Row]]:
     """Store rows, and close the shards whose last rows they are.
 
-    The fence comes first. Returns the ids of the shards whose leases are not lost; of the
-    others nothing is stored. Counts grow by what was actually inserted.
+    The fence comes first. Returns, by the ids of the shards whose leases are not lost, the
+    rows that were actually inserted, by which their counts grow; of the others nothing is stored.
     """
     ours = set(locked(tx, mine([portion.shard for portion in portions])))
     served: Counter[str] = Counter()
+    inserted: dict[int, list[Row]] = {}
     kept = [portion for portion in portions if portion.shard.id in ours]
     for portion in kept:
-        served[portion.shard.fair_group] += _store(tx, portion, seconds)
+        inserted[portion.shard.id], tokens = _store(tx, portion, seconds)
+        served[portion.shard.fair_group] += tokens
     advanced = {portion.shard.job_id for portion in kept if portion.rows or portion.parts}
     for job_id in sorted(advanced):
         notes.clear(tx, job_id)
@@ -74,11 +76,12 @@ def store(tx: Transaction, portions: Sequence[Portion], seconds: float) -> set[i
     for group, tokens in sorted(served.items()):
         if tokens:
             fairness.charge(tx, group, tokens)
-    return ours
+    return inserted
 
 
-def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
-    """Returns how many tokens its job was served: none for what was made for another document."""
+def _store(tx: Transaction, portion: Portion, seconds: float) -> tuple[list[Row], int]:
+    """Returns the rows that were inserted, and how many tokens its job was served: none for what
+    was made for another document."""
     shard, rows = portion.shard, portion.rows
     moved = bool(parts.keep(tx, shard.job_id, portion.parts))
     stored = summaries.add(tx, shard.job_id, rows)
@@ -111,7 +114,7 @@ def _store(tx: Transaction, portion: Portion, seconds: float) -> int:
         progress |= {"state": SHARD_IS_DONE.target, "finished_at": clock.now()}
         progress |= {**NO_LEASE, **NOTHING_IN_HAND}
     tx.execute(update(shards).where(shards.c.id == shard.id).values(**progress))
-    return read + written
+    return stored, read + written
 
 
 def _suspects(portion: Portion) -> ColumnElement[Any]:

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
 from producer.api import (
     batches,
@@ -10,9 +11,11 @@ from producer.api import (
     files,
     health,
     jobs,
+    metrics,
     models,
     problems,
     reports,
+    requests,
     results,
     submission,
     verbs,
@@ -35,9 +38,15 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
     app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
+    disable_created_metrics()
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(metrics.Mill(client))
+    ProcessCollector(registry=app.state.metrics)
+    app.add_middleware(requests.Counted, registry=app.state.metrics)
     app.add_middleware(AccessLog)
     for each in (
         health,
+        metrics,
         jobs,
         verbs,
         submission,

@@ -32,6 +32,7 @@ Examples:
   gistmill up
   gistmill up --workers 2
   gistmill up --port 8080
+  gistmill up --metrics-port 9101
 """
 )
 @click.option(
@@ -49,7 +50,15 @@ Examples:
     metavar="N",
     help="Where to serve HTTP; 0 takes a free one.",
 )
-def command(workers: int | None, host: str, port: int) -> int:
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Each worker serves Prometheus' /metrics on this machine, from this port on. 0 is off.",
+)
+def command(workers: int | None, host: str, port: int, metrics_port: int) -> int:
     """Run the mill until Ctrl-C; restart what dies; leave no process behind."""
     given = settings.load()
     # Children write to pipes: whether a person reads is known here.
@@ -63,7 +72,7 @@ def command(workers: int | None, host: str, port: int) -> int:
         output.hint(f"gistmill is up{where}; submit work from another terminal; Ctrl-C stops it")
         serving = [_serving(configured, address)] if address else []
         processes.run(
-            [*_children(configured, workers), *serving],
+            [*_children(configured, workers, metrics_port), *serving],
             drain=configured.timings.drain,
             out=sys.stdout,
             form=form,
@@ -148,10 +157,13 @@ def _serving(configured: Settings, address: _Address) -> Child:
     return Child("serve", argv, settings.child_environment(configured))
 
 
-def _children(configured: Settings, workers: int | None) -> Iterator[Child]:
+def _children(configured: Settings, workers: int | None, metrics_port: int = 0) -> Iterator[Child]:
     environment = settings.child_environment(configured)
     gistmill = [sys.executable, "-P", "-m", "gistmill"]
     yield Child("dispatch", [*gistmill, "dispatch"], environment)
     for number, place in enumerate(devices.places("auto", workers), start=1):
+        port = metrics_port + number - 1 if metrics_port else 0
         argv = [*gistmill, "worker", "--workers", "1", "--device", place.device]
+        # Told even where it is off: a variable may name one port for all.
+        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", str(port)]
         yield Child(f"worker-{number}", argv, {**environment, **place.variables(environment)})

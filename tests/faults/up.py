@@ -12,8 +12,8 @@ from producer.cli import up
 _OURS = "tests.faults.worker"
 
 
-def children(configured: Settings, workers: int | None) -> Iterator[Child]:
-    for child in as_it_is(configured, workers):
+def children(configured: Settings, workers: int | None, metrics_port: int = 0) -> Iterator[Child]:
+    for child in as_it_is(configured, workers, metrics_port):
         works = "worker" in child.argv
         argv = [_OURS if works and word == "gistmill" else word for word in child.argv]
         yield replace(child, argv=argv)

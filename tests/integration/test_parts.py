@@ -241,7 +241,7 @@ def test_nothing_is_kept_by_whom_the_lease_was_lost(database: Database) -> None:
     with database.transaction() as tx:
         tx.exec_driver_sql("UPDATE shards SET attempt = attempt + 1")
     with database.transaction() as tx:
-        assert shards.store(tx, [Portion(mine, [], parts=made)], LEASE) == set()
+        assert shards.store(tx, [Portion(mine, [], parts=made)], LEASE) == {}
     assert left(database, job_id) == []
 
 
@@ -280,5 +280,5 @@ def test_suspects_get_on_and_end_in_one_portion(database: Database) -> None:
     made = [Part(index, 0, 0, 0, 23, "", 8, 1, truncated=False) for index in (0, 2)]
     rows = [Row(index, None, "", 5, 2, False, "stop", None, None, None) for index in (0, 1)]
     with database.transaction() as tx:
-        assert shards.store(tx, [Portion(mine, rows, parts=made)], LEASE) == {mine.id}
+        assert shards.store(tx, [Portion(mine, rows, parts=made)], LEASE) == {mine.id: rows}
         assert tx.exec_driver_sql("SELECT suspects FROM shards").scalar_one() == {"2": 0}
