@@ -237,7 +237,9 @@ def test_commands_with_a_url(mill: Mill) -> None:
         url = ("--url", served.url)
         words = ("submit", "-", "--model", "lead-1", "-q", *url)
         job_id = mill.say(*words, stdin='{"text": "x"}\nno json\n').stdout.strip()
-        assert f"{job_id} validating: 0 of 2 documents done" in mill.say("status", job_id, *url).stdout
+        assert (
+            f"{job_id} validating: 0 of 2 documents done" in mill.say("status", job_id, *url).stdout
+        )
         assert mill.say("ls", "-q", *url).stdout.split() == [job_id]
         assert "in progress can be paused" in mill.say("pause", job_id, *url, expect=4).stderr
         assert "has priority 7" in mill.say("priority", job_id, "7", *url).stdout
