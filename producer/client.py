@@ -273,16 +273,18 @@ class Client:
         *,
         statuses: Collection[JobStatus] = (),
         before: str | None = None,
+        containing: str = "",
     ) -> list[JobStatusView]:
         """The newest first; only those that have all of `labels` and one of `statuses`, if any
-        are named. `before` is the last job of the page before this one."""
-        return self.mill.jobs(limit, labels, statuses, before)
+        are named, and `containing` in their name, model or id. `before` is the last job of the
+        page before this one."""
+        return self.mill.jobs(limit, labels, statuses, before, containing)
 
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
-        With them go the copies of datasets that no job has any more, and uploaded files of that
-        age that none has."""
+        With them go the copies of datasets that no job has any more, and uploaded files and
+        refused batches of that age that none has."""
         return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:

@@ -19,7 +19,7 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import control, deliveries, files, jobs, summaries, workers
+from jobs.store import batches, control, deliveries, files, jobs, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.files import FileRecord
 from jobs.store.jobs import JobRecord
@@ -155,11 +155,20 @@ class LocalMill:
         labels: Mapping[str, str] | None,
         statuses: Collection[JobStatus],
         before: str | None,
+        containing: str,
     ) -> list[JobStatusView]:
         only = self.caller.only
         with self.database.transaction() as tx:
             alive = workers.alive(tx, "worker", self.settings.timings.alive)
-            found = jobs.latest(tx, limit, labels, statuses=statuses, only=only, before=before)
+            found = jobs.latest(
+                tx,
+                limit,
+                labels,
+                statuses=statuses,
+                only=only,
+                before=before,
+                containing=containing,
+            )
             return [view(record, alive) for record in found]
 
     def status(self, job_id: str) -> JobStatusView:
@@ -254,6 +263,7 @@ class LocalMill:
             with self.database.transaction() as tx:
                 needed = jobs.patterns(tx)
                 unneeded = files.unneeded(tx, older_than)
+                batches.forget_refused(tx, older_than)
             copies.forget(self._copies, needed)
             for file in unneeded:
                 self.delete_file(file)

@@ -55,6 +55,7 @@ class Mill(Protocol):
         labels: Mapping[str, str] | None,
         statuses: Collection[JobStatus],
         before: str | None,
+        containing: str,
     ) -> list[JobStatusView]:
         """The newest first."""
 

@@ -18,6 +18,7 @@ from jobs.broker import Broker
 from jobs.database import Database
 from jobs.services import Endpoints
 from jobs.settings import Settings, Timings
+from tests.browser import chromium, tab, watched  # noqa: F401 - fixtures
 from tests.mill import Mill, eventually
 from tests.serving import Served, serving
 

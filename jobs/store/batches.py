@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     RowMapping,
+    delete,
     func,
     insert,
     literal,
@@ -23,6 +24,7 @@ from jobs.documents import storable
 from jobs.errors import NotFound
 from jobs.job import Sample
 from jobs.states import JOB_OVER
+from jobs.store import clock
 from jobs.tables import SUMMARY_FAILED, batches, events, jobs, shards, summaries
 
 
@@ -149,6 +151,12 @@ def delete_file(tx: Transaction, batch_id: str, which: str) -> None:
 
 def keep_sizes(tx: Transaction, batch_id: str, sizes: Mapping[str, Any]) -> None:
     tx.execute(update(batches).where(batches.c.id == batch_id).values(sizes=dict(sizes)))
+
+
+def forget_refused(tx: Transaction, seconds: float) -> None:
+    """Delete those that were refused so long ago: they have no job to go with."""
+    old = batches.c.created_at < clock.before(seconds)
+    tx.execute(delete(batches).where(batches.c.job_id.is_(None), old))
 
 
 # --- what lines are made of

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     true,
     tuple_,
@@ -88,6 +89,8 @@ class JobRecord:
     """How that went when it was last over: `state`, `tries`, `next_try_at`, `last_error`."""
     pace: "Pace | None"
     """None for a job that is over."""
+    fair_group: str = ""
+    """Label and value by which it shares the mill, as LABEL=VALUE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,11 @@ def latest(
     statuses: Collection[JobStatus] = (),
     only: str | None = None,
     before: str | None = None,
+    containing: str = "",
 ) -> list[JobRecord]:
     """Newest first; only jobs that have all of `labels` and one of `statuses`, if any are named,
-    those of the owner `only`, and those that come after the job `before` in this list.
+    those of the owner `only`, those that come after the job `before` in this list, and those with
+    `containing` in their name, model or id, in capitals or not.
 
     Raises NotFound where there is no job `before`.
     """
@@ -216,6 +221,9 @@ def latest(
         fits.append(jobs.c.status.in_([*statuses]))
     if before is not None:
         fits.append(tuple_(jobs.c.created_at, jobs.c.id) < _place(tx, before, only))
+    if containing:
+        named = (jobs.c.name, jobs.c.model, jobs.c.id)
+        fits.append(or_(*(each.icontains(storable(containing), autoescape=True) for each in named)))
     newest = (
         _records().where(*fits).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
     )

@@ -52,6 +52,13 @@ def caller(tx: Transaction, token: str) -> Caller | None:
     return None if row is None else Caller(row.id, frozenset(row.scopes))
 
 
+def holder(tx: Transaction, token_id: str) -> Caller | None:
+    """Who holds the token of this id; None where there is none, or it was revoked."""
+    live = select(tokens.c.scopes).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None))
+    scopes = tx.execute(live).scalar_one_or_none()
+    return None if scopes is None else Caller(token_id, frozenset(scopes))
+
+
 def any_made(tx: Transaction) -> bool:
     """Whether there ever was one."""
     return bool(tx.execute(select(exists().select_from(tokens))).scalar_one())

@@ -20,13 +20,18 @@ from producer.api import (
 )
 from producer.api.access import AccessLog
 from producer.api.limits import BoundedBodies
+from producer.api.sessions import Sessions
 from producer.client import Client
 
 
-def create(client: Client) -> FastAPI:
-    """The application. The client stays the caller's, who closes it after the last request."""
+def create(client: Client, *, page: bool = False) -> FastAPI:
+    """The application. The client stays the caller's, who closes it after the last request.
+
+    With `page` it has the page too: once a process, NiceGUI has no more than one application.
+    """
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
+    app.state.sessions = Sessions(client.settings.home)
     app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)
@@ -45,4 +50,8 @@ def create(client: Client) -> FastAPI:
         models,
     ):
         app.include_router(each.router)
+    if page:
+        from producer.dashboard.mount import mount
+
+        mount(app, client)
     return app

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from jobs.errors import UsageError
-from jobs.store import batches, files
+from jobs.store import files
 from jobs.store.files import FileRecord
 from producer import uploads
 from producer.api.guard import Reading, Submitting
@@ -188,10 +188,7 @@ def delete_file(client: Submitting, file_id: str) -> Deleted:
         batch_files.get(client, file_id).delete()
         return Deleted(id=file_id)
     file = _record(client, file_id)
-    with client.database.transaction() as tx:
-        for batch_id, over in batches.reading(tx, file.id):
-            why = "was cut off, and its error file is made from it" if over else "is not over"
-            raise UsageError(f"file: {file.id} is that of {batch_id}, which {why}")
+    batch_files.refuse_if_read(client, file.id)
     try:
         client.delete_file(file)
     except uploads.InUse as error:

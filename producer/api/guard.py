@@ -12,10 +12,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from jobs.callers import OWN, Caller, Scope
 from jobs.errors import NotAllowed
 from jobs.store import tokens
+from producer.api.sessions import Sessions
 from producer.client import Client
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -33,8 +35,11 @@ def everything(request: Request) -> Client:
     return client
 
 
-def caller(client: Client, headers: Headers, peer: str | None) -> Caller:
-    """`peer` is the address that the request came from.
+def caller(
+    client: Client, headers: Headers, peer: str | None, session: str | None = None
+) -> Caller:
+    """`peer` is the address that the request came from, `session` the id of the token that a
+    browser logged in with: it counts where no token is sent.
 
     Raises Unauthenticated, and NotAllowed for strangers where there are no tokens.
     """
@@ -44,6 +49,8 @@ def caller(client: Client, headers: Headers, peer: str | None) -> Caller:
             _from_here(headers, peer)
             return OWN
         found = tokens.caller(tx, token.strip()) if scheme.lower() == "bearer" else None
+        if session is not None and not scheme:
+            found = tokens.holder(tx, session)
     if found is None:
         raise Unauthenticated(
             "a token is needed, and this request has none that is known; send the header "
@@ -57,7 +64,8 @@ def needs(scope: Scope) -> Callable[[Request], Client]:
 
     def of_request(request: Request) -> Client:
         client = everything(request)
-        asks = caller(client, request.headers, request.client and request.client.host)
+        peer = request.client and request.client.host
+        asks = caller(client, request.headers, peer, _session(request))
         request.state.token = asks.token  # for the log
         asks.require(scope)
         return client.of(asks)
@@ -68,6 +76,28 @@ def needs(scope: Scope) -> Callable[[Request], Client]:
 Reading = Annotated[Client, Depends(needs("read"))]
 Submitting = Annotated[Client, Depends(needs("submit"))]
 Administering = Annotated[Client, Depends(needs("admin"))]
+
+
+def session_of(sessions: Sessions, connection: HTTPConnection) -> str | None:
+    """The token's id of the session that a browser's request belongs to.
+
+    None for what may have been sent by another site's page: anything but a GET, where the browser
+    does not say that our own page sent it.
+    """
+    reads = connection.scope.get("method") in {"GET", "HEAD"}
+    if not reads and not is_ours(connection.headers):
+        return None
+    return sessions.token_id(connection.cookies)
+
+
+def _session(request: Request) -> str | None:
+    return session_of(request.app.state.sessions, request)
+
+
+def is_ours(headers: Headers) -> bool:
+    """Whether one of our own pages sent it, by what its browser says."""
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] == headers.get("host")
 
 
 def _from_here(headers: Headers, peer: str | None) -> None:
@@ -83,8 +113,7 @@ def _from_here(headers: Headers, peer: str | None) -> None:
         raise NotAllowed("a page of another site may not ask here")
     if _name(headers.get("host", "")) not in _HERE:
         raise NotAllowed("the host that was asked for is not this one; use http://127.0.0.1")
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != headers.get("host"):
+    if "origin" in headers and not is_ours(headers):
         raise NotAllowed("a page of another site may not ask here")
 
 

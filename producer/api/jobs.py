@@ -39,10 +39,16 @@ def list_jobs(
     before: str | None = None,
     status: Annotated[list[JobStatus] | None, Query()] = None,
     label: Annotated[list[str] | None, Query()] = None,
+    containing: Annotated[str, Query(max_length=200)] = "",
 ) -> views.Jobs:
-    """Jobs, the newest first."""
-    labels = _labels(label or [])
-    found = client.jobs(limit + 1, labels, statuses=status or (), before=before)
+    """Jobs, the newest first; with `containing` those that have it in their name, model or id."""
+    found = client.jobs(
+        limit + 1,
+        _labels(label or []),
+        statuses=status or (),
+        before=before,
+        containing=containing,
+    )
     return views.jobs(found, limit)
 
 

@@ -50,8 +50,8 @@ def also(handler: Handler) -> Handler:
 
 def _error(problem: dict[str, Any], status: HTTPStatus) -> dict[str, Any]:
     message = "; ".join(problem[name] for name in ("detail", "hint") if problem.get(name))
-    # A schema's words begin "body/endpoint: ", our own "endpoint: " or "endpoint '...': ".
-    first = re.split("[: ]", message, maxsplit=1)[0].rpartition("/")[2]
+    # A schema's words begin "body/metadata/key: ", our own "endpoint: " or "endpoint '...': ".
+    first = re.split("[/: ]", re.sub("^(body|query)/", "", message), maxsplit=1)[0]
     return {
         "message": message,
         "type": "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _TYPE,

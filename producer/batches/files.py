@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.documents import storable
-from jobs.errors import NotFound
+from jobs.errors import NotFound, UsageError
 from jobs.store import batches, files, jobs
 from jobs.store.batches import BatchRecord
 from jobs.store.files import FileRecord
@@ -130,6 +130,14 @@ def all_of(client: Client) -> list[BatchFile]:
         for which in (OUTPUT, ERROR)
         if _has(batch, job, which)
     ]
+
+
+def refuse_if_read(client: Client, file_id: str) -> None:
+    """Raises UsageError where a batch still has to read an uploaded file."""
+    with client.database.transaction() as tx:
+        for batch_id, over in batches.reading(tx, file_id):
+            why = "was cut off, and its error file is made from it" if over else "is not over"
+            raise UsageError(f"file: {file_id} is that of {batch_id}, which {why}")
 
 
 def _place(client: Client, file_id: str) -> files.Place:

@@ -51,7 +51,7 @@ def command(host: str, port: int) -> int:
                     "front, as docs/security.md says"
                 )
             log.info(f"gistmill serves {listening.url(host, bound)}")
-            Server(app.create(client)).run(sockets=[bound])
+            Server(app.create(client, page=True)).run(sockets=[bound])
     return 0
 
 

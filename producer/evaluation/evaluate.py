@@ -58,6 +58,8 @@ class Evaluation:
     """Of a summary."""
     lengths: list[Bin]
     """Summaries by their words."""
+    kept: list[Bin]
+    """Summaries by their words for each 100 of their document; none where no document was read."""
     flags: list[Flag]
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ def evaluate(
         novel_ngrams=_novel(table),
         words=quartiles(table["summary words"]),
         lengths=histogram(table["summary words"]),
+        kept=_kept(table),
         flags=looked.tally.flags(),
     )
 
@@ -154,6 +157,14 @@ def _compression(table: "Table") -> Quartiles | None:
     known = measures.where_known(table, "document words")
     some = known["summary words"] > 0
     return quartiles(known["document words"][some] / known["summary words"][some])
+
+
+def _kept(table: "Table") -> list[Bin]:
+    import numpy as np
+
+    known = measures.where_known(table, "document words")
+    some = known["document words"] > 0
+    return histogram(np.round(100 * known["summary words"][some] / known["document words"][some]))
 
 
 def _novel(table: "Table") -> dict[int, float | None] | None:

@@ -163,11 +163,13 @@ class RemoteMill:
         labels: Mapping[str, str] | None,
         statuses: Collection[JobStatus],
         before: str | None,
+        containing: str,
     ) -> list[JobStatusView]:
         found: list[JobStatusView] = []
         wanted: dict[str, Any] = {
             "label": [f"{key}={value}" for key, value in (labels or {}).items()],
             "status": [JobStatus(status).value for status in statuses],
+            "containing": containing,
         }
         more = True
         while more and len(found) < limit:

@@ -10,12 +10,14 @@ import ipaddress
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
 
 from jobs.documents import storable
 from jobs.errors import NotAllowed, UsageError
+
+if TYPE_CHECKING:
+    import httpx
 
 _LONGEST = 2000
 _PORTS = {"http": 80, "https": 443}
@@ -25,8 +27,10 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 Address = IPv4Address | IPv6Address
 
 
-def parsed(url: str) -> httpx.URL:
+def parsed(url: str) -> "httpx.URL":
     """Raises UsageError for what is no URL to post to."""
+    import httpx  # few submissions need it, and it takes its time
+
     if not isinstance(url, str) or storable(url) != url or len(url) > _LONGEST:
         raise UsageError(f"webhook: write a URL of {_LONGEST:,} characters at most")
     try:

@@ -124,6 +124,17 @@ def test_a_batch_goes_with_its_job(client: OpenAI, begun: Batch, database: Datab
         client.batches.retrieve(begun.id)
 
 
+def test_a_refused_batch_goes_with_its_age(client: OpenAI, mill: Mill) -> None:
+    refused = create(client, b"nonsense")
+    assert refused.status == "failed"
+    with mill.client() as own:
+        own.purge(3600)
+        assert client.batches.retrieve(refused.id) == refused
+        own.purge(0)
+    with pytest.raises(NotFoundError):
+        client.batches.retrieve(refused.id)
+
+
 def test_who_sees_what(served: Served) -> None:
     ann, bob = served.token("submit", name="ann"), served.token("submit", name="bob")
     reads = served.token("read", name="carl")

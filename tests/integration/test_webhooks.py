@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from fastapi.testclient import TestClient
 
 from jobs.callers import Caller
@@ -19,6 +22,7 @@ from producer import dispatch
 from producer.api import app
 from producer.client import Client
 from producer.job import Job
+from producer.webhooks import sending
 from producer.webhooks.senders import Senders
 from tests.conftest import TIMINGS
 from tests.mill import Mill, eventually, sentences
@@ -28,6 +32,7 @@ TOLD_SOON = TIMINGS.model_copy(
     update={"webhook_first": 0.001, "webhook_longest": 0.001, "webhook_tries": 3}
 )
 HERE = ("127.0.0.0/8",)
+_TLS = (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT)
 
 
 @pytest.fixture
@@ -87,6 +92,10 @@ def test_from_submit_to_the_receiver(
     assert first.is_signed_with(secret)
     assert second.is_signed_with(secret)
     assert first.body == second.body
+    is_genuine = _documented()
+    assert is_genuine(secret, first.headers, first.body)
+    assert not is_genuine(secret, first.headers, first.body + b" ")
+    assert not is_genuine(secret, {**first.headers, "webhook-timestamp": "1"}, first.body)
     assert first.path == "/told?key=hidden"
     message = second.message
     assert message.keys() == {"type", "id", "created_at", "data"}
@@ -306,6 +315,39 @@ def test_what_was_checked_is_connected_to(
     (got,) = receiver.got
     assert got.headers["host"] == f"receiver.test:{receiver.server_port}"
     assert looked_up == ["receiver.test"] * 2
+
+
+def test_certificates_are_checked(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the name, though it is the address that is connected to."""
+    authority = trustme.CA()
+    served, trusted = (ssl.SSLContext(kind) for kind in _TLS)
+    authority.issue_cert("receiver.test").configure_cert(served)
+    authority.configure_trust(trusted)
+    receiver.socket = served.wrap_socket(receiver.socket, server_side=True)
+    monkeypatch.setattr(sending, "_tls", lambda: trusted)
+    _counting(monkeypatch)
+    senders = Senders(client.database, TOLD_SOON, HERE)
+    job = _ended(client, f"https://127.0.0.1:{receiver.server_port}/")
+    assert senders.send_one()
+    webhook = job.status().webhook
+    assert webhook is not None
+    assert "certificate verify failed" in (webhook.last_error or "")
+    job = _ended(client, f"https://receiver.test:{receiver.server_port}/")
+    assert senders.send_one()
+    assert _state(job) == "delivered"
+    assert len(receiver.got) == 1
+
+
+def _documented() -> Callable[..., bool]:
+    """The receiver's check that docs/webhooks.md has to copy."""
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    checks: Callable[..., bool] = names["is_genuine"]
+    return checks
 
 
 def _counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
