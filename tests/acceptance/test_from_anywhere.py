@@ -230,3 +230,31 @@ def test_a_job_that_is_not_there(client: Client) -> None:
     for prefix in ("job_nothing", "../files"):
         with pytest.raises(NotFound):
             client.job(prefix)
+
+
+def test_commands_with_a_url(mill: Mill) -> None:
+    with serving(mill) as served:
+        url = ("--url", served.url)
+        words = ("submit", "-", "--model", "lead-1", "-q", *url)
+        job_id = mill.say(*words, stdin='{"text": "x"}\nno json\n').stdout.strip()
+        assert (
+            f"{job_id} validating: 0 of 2 documents done" in mill.say("status", job_id, *url).stdout
+        )
+        assert mill.say("ls", "-q", *url).stdout.split() == [job_id]
+        assert "in progress can be paused" in mill.say("pause", job_id, *url, expect=4).stderr
+        assert "has priority 7" in mill.say("priority", job_id, "7", *url).stdout
+        assert "cancelled: 0 of 2 documents" in mill.say("cancel", job_id, *url).stdout
+        mill.say("wait", job_id, *url, expect=1)
+        assert mill.say("purge", "--older-than", "0s", *url).stdout.split() == [job_id]
+        mill.say("status", "job_nothing", *url, expect=5)
+    said = mill.say("ls", *url, expect=5).stderr
+    assert "is `gistmill serve` running there?" in said
+    assert "write it as https://HOST" in mill.say("ls", "--url", "mill", expect=2).stderr
+
+
+def test_the_token_stays_where_it_is() -> None:
+    with pytest.raises(UsageError, match="without TLS") as caught:
+        Client("http://mill.example", "gm_secret")
+    assert "gm_secret" not in str(caught.value)
+    with Client("https://mill.example", "gm_secret") as client:
+        assert "gm_secret" not in repr(vars(client)) + repr(vars(client.mill))
