@@ -232,8 +232,7 @@ def _defaults(name: str, command: click.Command) -> dict[str, Any]:
 
 
 _EPILOG = """\b
-gistmill up                                    run the mill in one terminal
-gistmill submit papers.jsonl --model lead-3    give it work in another
+gistmill up, and elsewhere: gistmill submit papers.jsonl --model lead-3
 """
 
 

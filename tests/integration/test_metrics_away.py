@@ -33,12 +33,12 @@ def scrape(client: Client) -> str:
 
 @pytest.fixture
 def without_broker(configured: Settings, away: Settings) -> Iterator[Client]:
-    with Client(configured.model_copy(update={"broker_url": away.broker_url})) as client:
+    with Client(settings=configured.model_copy(update={"broker_url": away.broker_url})) as client:
         yield client
 
 
 def test_without_the_database_nothing_else_is_said(away: Settings) -> None:
-    with Client(away) as client:
+    with Client(settings=away) as client:
         lines = scrape(client).splitlines()
     assert [line for line in lines if not line.startswith("#")] == ["gistmill_database_up 0.0"]
 

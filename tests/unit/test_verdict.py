@@ -24,7 +24,7 @@ def job(status: str, **more: Any) -> JobStatusView:
     webhook=None, dry_run=False,
         counts=Counts(5000, 1234, 0, 3766, 0), usage=Usage(0, 0), throughput=None, batching=None,
         eta_seconds=None, forecast=None, created_at=0, started_at=0, finished_at=AT_0312,
-        error=None, note=None, report=None, webhook=None,
+        error=None, note=None, report=None,
     )  # fmt: skip
     return replace(made, **more)
 
