@@ -19,6 +19,7 @@ from psycopg.errors import (
 )
 from sqlalchemy import Connection, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneLeft
 
 from jobs.errors import DatabaseRefuses, DatabaseUnreachable, NotMigrated, UsageError
 
@@ -88,6 +89,11 @@ class Database:
         try:
             with self._engine.begin() as transaction:
                 yield transaction
+        except NoneLeft as error:
+            raise DatabaseUnreachable(
+                f"this process has all its connections to the database at {self.where} in use; "
+                "try again"
+            ) from error
         except DBAPIError as error:
             if isinstance(error.orig, DiskFull | ReadOnlySqlTransaction):
                 raise DatabaseRefuses(

@@ -6,11 +6,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from jobs.errors import UsageError
+from producer.api.apart import Apart
 from producer.api.guard import Reading, Submitting
 from producer.batches import calls
 from producer.batches.calls import Order
 
 router = APIRouter(tags=["batches"])
+
+_checked = Apart(2)
 
 
 class BatchRequest(BaseModel):
@@ -109,6 +112,7 @@ class Batches(BaseModel):
 
 
 @router.post("/v1/batches")
+@_checked
 def create_batch(client: Submitting, body: BatchRequest) -> Batch:
     """Make a batch of a file; one with mistakes in it has failed at once, and says where."""
     order = Order(body.input_file_id, body.endpoint, body.completion_window, body.metadata)

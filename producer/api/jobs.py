@@ -9,14 +9,19 @@ from jobs.documents import storable
 from jobs.errors import UsageError
 from jobs.states import JobStatus
 from producer.api import bodies, views
+from producer.api.apart import Apart
 from producer.api.bodies import JobRequest
 from producer.api.guard import Reading, Submitting
 from producer.status import JobStatusView
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+# All of a source is read, or its files asked for at the hub.
+_submitted = Apart(4)
+
 
 @router.post("", status_code=201)
+@_submitted
 def create_job(
     client: Submitting,
     body: JobRequest,

@@ -79,11 +79,6 @@ class Reading:
             raise UsageError("the form broke off before its end; send it again")
         if self.form.filename is None:
             raise UsageError("the form has no part named file; add -F file=@papers.jsonl")
-        if unknown := sorted(set(self.form.fields) - {"purpose"}):
-            raise UsageError(
-                f"the form has a field {storable(unknown[0])!r}, which means nothing here; "
-                "send purpose and file alone"
-            )
         return self.form
 
     # --- what the parser says
@@ -110,6 +105,12 @@ class Reading:
                 raise UsageError("the form has two parts named file; send one at a time")
             self.form.filename = (filename or b"unnamed").decode(errors="replace")
             self._file = self._opener(self.form.filename)
+        # At once: a form may have any number of fields.
+        elif self._name != "purpose" or self._name in self.form.fields:
+            raise UsageError(
+                f"the form has a field {storable(self._name)!r}, which means nothing here; "
+                "send purpose and file alone, each once"
+            )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -74,6 +74,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, also(_invalid))
     app.add_exception_handler(HTTPException, also(_plain))
     app.add_exception_handler(Exception, _defect)
+
+
+def of(request: Request, error: GistmillError) -> Response:
+    """What a route would have answered."""
+    return also(_ours)(request, error)
 
 
 def answer(

@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from producer.api.apart import Apart
 from producer.api.guard import Reading
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["reports"])
+
+_scored = Apart(2)
 
 Samples = Annotated[int, Query(ge=0, le=1000)]
 
@@ -58,6 +61,7 @@ def get_failures(client: Reading, job_id: str, samples: Samples = 3) -> Reasons:
 
 
 @router.get("/evaluation")
+@_scored
 def get_evaluation(
     client: Reading,
     job_id: str,
@@ -72,6 +76,7 @@ def get_evaluation(
 
 
 @router.get("/diff/{other}")
+@_scored
 def get_diff(client: Reading, job_id: str, other: str, samples: Samples = 3) -> dict[str, Any]:
     """This job, a, beside another one, b: docs/evaluation.md has the keys."""
     return client.job(job_id).diff(client.job(other), samples).to_json()

@@ -16,10 +16,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from jobs.errors import UsageError
 from producer import formats
+from producer.api.apart import Apart
 from producer.api.guard import Reading
 from producer.listings import Numbered
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
+
+# A Parquet file is written before the first byte of it is sent.
+_begun = Apart(4)
 
 _STATUS = "X-Gistmill-Status"
 _PAGE = 1000
@@ -34,6 +38,7 @@ _ENDINGS = {"ndjson": "jsonl", "csv": "csv", "parquet": "parquet"}
 
 
 @router.get("/results", response_class=StreamingResponse)
+@_begun
 def get_results(
     client: Reading,
     job_id: str,

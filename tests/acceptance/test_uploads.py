@@ -147,7 +147,7 @@ def test_mistakes_say_nothing_of_where_it_lies(served: Served) -> None:
 @pytest.mark.parametrize(
     ("given", "status", "says"),
     [
-        ({"files": {"paper": ("a.jsonl", b"{}")}}, 400, "no part named file"),
+        ({"files": {"paper": ("a.jsonl", b"{}")}}, 400, "'paper'"),
         (
             {"content": b"--x", "headers": {"Content-Type": "text/plain"}},
             400,
