@@ -1,5 +1,6 @@
 """Jobs as rows: added, found, and read with their counts."""
 
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -168,20 +169,29 @@ def under_key(tx: Transaction, key: str, owner: str | None) -> Earlier | None:
 # --- looking
 
 
+def check_prefix(prefix: str) -> None:
+    """Raises UsageError where it is none, NotFound where no job's id can begin so."""
+    if not prefix.strip():
+        raise UsageError("name a job by its id, or how that begins; `gistmill ls` lists them")
+    if not re.fullmatch(r"\w+", prefix, re.ASCII):
+        raise no_job(prefix)
+
+
+def no_job(prefix: str) -> NotFound:
+    return NotFound(f"no job {storable(prefix)!r}; `gistmill ls` lists them")
+
+
 def find(tx: Transaction, prefix: str, only: str | None = None) -> str:
     """The id that `prefix` begins, among the jobs of the owner `only` if one is named.
 
     Raises NotFound, and UsageError where several fit.
     """
-    if not prefix.strip():
-        raise UsageError("name a job by its id, or how that begins; `gistmill ls` lists them")
-    if storable(prefix) != prefix:
-        raise NotFound(f"no job {storable(prefix)!r}; `gistmill ls` lists them")
+    check_prefix(prefix)
     wanted = prefix if prefix.startswith("job_") else f"job_{prefix}"
     fits = and_(jobs.c.id.startswith(wanted, autoescape=True), _of(only))
     found = list(tx.execute(select(jobs.c.id).where(fits).order_by(jobs.c.id).limit(3)).scalars())
     if not found:
-        raise NotFound(f"no job {prefix!r}; `gistmill ls` lists them")
+        raise no_job(prefix)
     if len(found) > 1 and wanted not in found:
         raise UsageError(f"{prefix!r} fits several jobs ({', '.join(found)}); write more of it")
     return wanted if wanted in found else found[0]
@@ -191,7 +201,7 @@ def get(tx: Transaction, job_id: str) -> JobRecord:
     """Raises NotFound."""
     row = tx.execute(_records().where(jobs.c.id == job_id)).mappings().one_or_none()
     if row is None:
-        raise NotFound(f"no job {job_id!r}; `gistmill ls` lists them")
+        raise no_job(job_id)
     return _record(row)
 
 

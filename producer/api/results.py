@@ -27,12 +27,14 @@ _begun = Apart(4)
 
 _STATUS = "X-Gistmill-Status"
 _PAGE = 1000
-_PIECE = 1 << 20
+_PIECE = 1 << 16
+"""Bytes: each piece that is sent takes a turn of a thread."""
 _TYPES = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
+_ENDINGS = {"ndjson": "jsonl", "csv": "csv", "parquet": "parquet"}
 
 
 @router.get("/results", response_class=StreamingResponse)
@@ -55,6 +57,8 @@ def get_results(
     if summary_column is not None and not join:
         raise UsageError("summary_column names a column beside the source's: add join=true")
     headers = {_STATUS: job.status().status}
+    if format in _ENDINGS:
+        headers["Content-Disposition"] = f'attachment; filename="{job.id}.{_ENDINGS[format]}"'
     with ExitStack() as stack:
         listing = stack.enter_context(
             client.here.listing(job.id, join=join, summary_column=summary_column)
@@ -79,10 +83,22 @@ def _page(listing: Numbered, after: int, limit: int) -> dict[str, Any]:
 
 def _pieces(listing: Numbered, rows: Iterator[formats.Row], form: str) -> Iterator[bytes]:
     if form == "ndjson":
-        return formats.json_lines(rows, listing)
+        return _gathered(formats.json_lines(rows, listing))
     if form == "csv":
-        return formats.csv_lines(rows, listing)
+        return _gathered(formats.csv_lines(rows, listing))
     return _parquet(listing, rows)
+
+
+def _gathered(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Many in a piece."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= _PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _parquet(listing: Numbered, rows: Iterator[formats.Row]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ The token goes to the machine that the URL names and to no other: redirects are 
 without TLS it is not sent over a network. It stands in no message.
 """
 
+import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from jobs.errors import (
     NotFound,
     Unreachable,
     UsageError,
+    WrongState,
 )
 
 _SECONDS = httpx.Timeout(60, connect=10)
@@ -30,7 +32,8 @@ _PATIENT = httpx.Timeout(60, connect=10, read=None)
 
 _KINDS: dict[int, type[GistmillError]] = {
     **dict.fromkeys((400, 413, 422), UsageError),
-    **dict.fromkeys((401, 403, 409), NotAllowed),
+    **dict.fromkeys((401, 403), NotAllowed),
+    409: WrongState,
     **dict.fromkeys((404, 405, 410, 507), NotFound),
     **dict.fromkeys((429, 502, 503, 504), MillUnreachable),
 }
@@ -74,9 +77,12 @@ class Connection:
         self, path: str, value: Any = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         """The answer's status and JSON."""
+        # Escaped: what a text may hold is not always UTF-8.
+        content = None if value is None else json.dumps(value).encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
         with self._asking():
             response = self._http.post(
-                f"{self.url}{path}", json=value, headers=headers, timeout=_PATIENT
+                f"{self.url}{path}", content=content, headers=headers, timeout=_PATIENT
             )
         return response.status_code, self._value(response)
 

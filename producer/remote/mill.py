@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jobs import columns
 from jobs.allowed_sources import is_url
-from jobs.errors import GistmillError, MillUnreachable, NotAllowed, NotFound, UsageError
+from jobs.errors import (
+    GistmillError,
+    KeyTaken,
+    MillUnreachable,
+    NotFound,
+    UsageError,
+    WrongState,
+)
 from jobs.settings import Settings
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import is_id
 from jobs.states import JobStatus
 from jobs.store.control import Retried
+from jobs.store.jobs import check_prefix
 from jobs.store.summaries import Failures
 from producer import copies, given
 from producer.evaluation.pool import Progress
@@ -138,10 +146,8 @@ class RemoteMill:
                 status, job = self._connection.post(
                     "/v1/jobs", {**_options(request), **body}, {"Idempotency-Key": key}
                 )
-            except NotAllowed as error:
-                if request.idempotency_key and key in str(error):
-                    raise UsageError(str(error)) from error  # as it is told on the mill's side
-                raise
+            except WrongState as error:  # there is no job yet: the conflict is about the key
+                raise KeyTaken(str(error)) from error
             except MillUnreachable:
                 if not left:
                     raise
@@ -153,8 +159,7 @@ class RemoteMill:
     # --- looking
 
     def find(self, prefix: str) -> str:
-        if not re.fullmatch(r"\w+", prefix, re.ASCII):
-            raise NotFound(f"{prefix}: no such job; gistmill ls lists the newest")
+        check_prefix(prefix)
         return str(self._connection.get(f"/v1/jobs/{prefix}")["id"])
 
     def jobs(
