@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -48,7 +48,8 @@ class Allowed:
 
     sources: tuple[str, ...] | None
     uploads: str | None = None
-    """Below it lies what was uploaded over HTTP, a folder or a URL."""
+    """Below it lies what was uploaded over HTTP, a folder or a URL: by each for themselves, so that
+    nothing may be named there by where it lies, whatever `sources` are."""
 
     def of(self, source: Mapping[str, Any]) -> "Allowed":
         """What holds for a job's source: uploads may be read wherever they are kept."""
@@ -73,20 +74,28 @@ class Allowed:
             return
         asked = _parsed(url)
         roots = [_parsed(source) for source in self.sources if is_url(source)]
-        if asked is None or not any(_is_below(asked, root) for root in roots if root):
+        kept = _parsed(self.uploads) if self.uploads and is_url(self.uploads) else None
+        is_kept = asked is not None and kept is not None and _is_below(asked, kept)
+        if asked is None or is_kept or not any(_is_below(asked, root) for root in roots if root):
             raise self._refusal(without_secrets(url))
 
     def _check_real(self, real: str, path: Path) -> None:
         if self.sources is None:
             return
-        roots = [os.path.realpath(each) for each in self.sources if not is_url(each)]
-        if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
+        kept = [self.uploads] if self.uploads else []
+        if _lies_below(real, kept) or not _lies_below(real, self.sources):
             raise self._refusal(str(path))
 
     def _refusal(self, what: str) -> NotAllowed:
         where = ", ".join(self.sources or ()) or "nothing"
         mend = "move it there, or widen that setting (`gistmill config` shows where it stands)"
         return NotAllowed(f"{what}: not below what allowed_sources names ({where}); {mend}")
+
+
+def _lies_below(real: str, roots: Iterable[str]) -> bool:
+    """Whether it does below one of them that is a folder."""
+    folders = [os.path.realpath(each) for each in roots if not is_url(each)]
+    return any(real == each or real.startswith(each.rstrip("/") + "/") for each in folders)
 
 
 def _real_path(file: IO[bytes]) -> str:

@@ -155,9 +155,10 @@ def finish_adding(tx: Transaction, job_id: str, total: int, content_sha256: str)
 
 
 def under_key(tx: Transaction, key: str, owner: str | None) -> Earlier | None:
-    """The job of an owner's idempotency key. Whoever else asks for the same key waits for this
-    transaction's end, so that of two submissions at once the second finds the first."""
-    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
+    """The job of an owner's idempotency key. Of that owner whoever asks for the same key waits for
+    this transaction's end, so that of two submissions at once the second finds the first."""
+    lock = func.hashtextextended(f"{owner or ''} {key}", 0)
+    tx.execute(select(func.pg_advisory_xact_lock(lock)))
     same_owner = func.coalesce(jobs.c.owner, "") == (owner or "")
     row = tx.execute(
         select(jobs.c.id, jobs.c.content_sha256).where(jobs.c.idempotency_key == key, same_owner)

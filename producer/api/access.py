@@ -1,6 +1,7 @@
 """A line in the log for each request: what was asked, by which token's id, and how it ended."""
 
 from time import monotonic
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,7 +39,8 @@ class AccessLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                # As it was sent: decoded, it could look like another line.
+                path=quote(scope["path"]),
                 # Without an answer: the client went away.
                 status=status or None,
                 ms=round(1000 * (monotonic() - begun)),

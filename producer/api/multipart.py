@@ -18,6 +18,9 @@ from jobs.errors import UsageError
 _LONGEST_FIELD = 10_000
 """Bytes of what is no file."""
 
+_KNOWN = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
+"""OpenAI's clients send a time to expire in two; files stay until somebody deletes them."""
+
 Opener = Callable[[str], BinaryIO]
 """Opens the place for a file of that name."""
 
@@ -106,7 +109,7 @@ class Reading:
             self.form.filename = (filename or b"unnamed").decode(errors="replace")
             self._file = self._opener(self.form.filename)
         # At once: a form may have any number of fields.
-        elif self._name != "purpose" or self._name in self.form.fields:
+        elif self._name not in _KNOWN or self._name in self.form.fields:
             raise UsageError(
                 f"the form has a field {storable(self._name)!r}, which means nothing here; "
                 "send purpose and file alone, each once"

@@ -55,7 +55,9 @@ def router(door: Door) -> APIRouter:
         if holder is None:
             return _form(next, "No such token, or it was revoked.", 401)
         answer = RedirectResponse(_own(next), 303)
-        _remember(answer, door.sessions.cookie(holder), request.url.scheme == "https")
+        # A proxy ends TLS: what its browser says is all that is known of it here.
+        secure = request.headers["origin"].startswith("https:")
+        _remember(answer, door.sessions.cookie(holder), secure)
         return answer
 
     @made.post("/logout")

@@ -122,6 +122,11 @@ def test_a_session_changes_nothing_for_another_site(served: Served) -> None:
     with served.http() as http:
         entered = http.post("/login", data={"token": token}, headers={"Origin": served.url})
         assert entered.status_code == 303
+        assert "secure" not in entered.headers["set-cookie"].lower()
+        # As a browser writes it that speaks TLS to a proxy before us.
+        by_tls = {"Origin": served.url.replace("http:", "https:")}
+        entered = httpx.post(f"{served.url}/login", data={"token": token}, headers=by_tls)
+        assert "secure" in entered.headers["set-cookie"].lower()
         body = {"model": "lead-3", "documents": ["A text."]}
         assert http.get("/v1/jobs").status_code == 200
         assert http.post("/v1/jobs", json=body).status_code == 401

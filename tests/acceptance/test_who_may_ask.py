@@ -83,6 +83,7 @@ def test_with_tokens(mill: Mill) -> None:
             for others in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/events", f"/v1/files/{file}"):
                 assert http.get(others).status_code == 404
             assert http.get("/v1/files").json()["data"] == []
+            assert http.get("/v1/jobs/%0Anothing").status_code == 404
         mill.say("token", "revoke", "reader")
         assert _ask(served.url, reading) == 401
         assert _ask(served.url, submitting) == 200
@@ -95,6 +96,7 @@ def test_with_tokens(mill: Mill) -> None:
         assert token not in listed
         assert token not in log
     assert '"path": "/v1/jobs", "status": 401' in log
+    assert '"path": "/v1/jobs/%0Anothing", "status": 404' in log
 
 
 def test_other_hosts_and_ports(mill: Mill) -> None:

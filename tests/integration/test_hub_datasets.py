@@ -165,6 +165,24 @@ def test_planning_reads_no_data_of_parquet(
     assert 0 < sent < large.stat().st_size / 4
 
 
+def test_a_card_leads_nowhere_else(
+    both: Both, answered: list[Request], folders: dict[str, Any], tmp_path: Path, url: str
+) -> None:
+    here = jsonl(tmp_path / "here/train.jsonl", rows(2))
+    places = (f"{url}/inner/a.jsonl", str(here), "hf://datasets/o/private/**", "../../o/lines/*")
+    for number, place in enumerate(places):
+        folder = tmp_path / str(number)
+        split = f"  - split: train\n    path: {place}\n"
+        card(folder, f"configs:\n- config_name: default\n  data_files:\n{split}")
+        jsonl(folder / "train.jsonl", rows(1))
+        folders[f"datasets/o/astray{number}"] = folder
+    cases: list[Case] = [{"location": f"o/astray{number}"} for number in range(len(places))]
+    for place, found in zip(places, both.submitter.ask(*cases), strict=True):
+        assert found["error"][0] == "NotFound"
+        assert f"names files that are not in it ({place})" in found["error"][1]
+    assert not [each for each in answered if "inner" in each.path]
+
+
 ERRORS: list[tuple[Case, str, str]] = [
     ({"location": "o/plain"}, "UsageError", "choose one with --split: train, test"),
     ({"location": "o/plain", "split": "tran"}, "UsageError", "did you mean train?"),

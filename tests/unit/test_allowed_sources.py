@@ -176,3 +176,18 @@ def _refused_by_a_worker(source: dict[str, Any], allowed: Allowed) -> None:
     with pytest.raises(JobError) as caught:
         reading.worker(allowed).check(source)
     assert caught.value.code == "source_not_allowed"
+
+
+def test_what_was_uploaded_is_named_by_no_path(data: Path) -> None:
+    """Where it lies below what is allowed, one token could name another's."""
+    allowed = Allowed((str(data),), str(data / "in"))
+    allowed.check_path(data / "a.jsonl")
+    for name in ("in/a.jsonl", "inside/a.jsonl", "in"):
+        with pytest.raises(NotAllowed):
+            allowed.check_path(data / name)
+    allowed.of({"upload": {"id": "file-1"}}).check_path(data / "in/a.jsonl")
+    by_url = Allowed(("s3://corpus/",), "s3://corpus/uploads")
+    by_url.check_url("s3://corpus/uploads2/a.jsonl")
+    with pytest.raises(NotAllowed):
+        by_url.check_url("s3://corpus/uploads/file-1.jsonl")
+    by_url.of({"upload": {"id": "file-1"}}).check_url("s3://corpus/uploads/file-1.jsonl")

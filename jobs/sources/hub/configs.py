@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import UsageError
 from jobs.hub import asking
-from jobs.sources.hub import converted
+from jobs.sources.hub import cards, converted
 from jobs.sources.hub.repository import File, Repository, unknown
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def _builder(repository: Repository, name: str | None) -> "DatasetBuilder":
     url = f"hf://datasets/{repository.dataset}"
     with asking(repository.dataset), TemporaryDirectory() as nothing:
         try:
+            if (place := cards.elsewhere(repository)) is not None:
+                raise _NotHere(f"names files that are not in it ({place})")
             return load_dataset_builder(
                 url, name=name, revision=repository.commit, cache_dir=nothing
             )
