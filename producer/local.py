@@ -19,7 +19,7 @@ from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
 from jobs.states import JobStatus
-from jobs.store import batches, control, deliveries, files, jobs, summaries, workers
+from jobs.store import batches, control, files, jobs, secrets, summaries, workers
 from jobs.store.control import Retried
 from jobs.store.files import FileRecord
 from jobs.store.jobs import JobRecord
@@ -119,7 +119,7 @@ class LocalMill:
     def webhook_secret(self) -> str:
         """What the caller checks the signatures of webhooks with."""
         with self.database.transaction() as tx:
-            return signing.secret_of(deliveries.secret(tx), self.caller.token)
+            return signing.secret_of(secrets.secret(tx, signing.SECRET), self.caller.token)
 
     def _sent(self, accepted: Accepted) -> Accepted:
         """A broker that is down is no error: the job is there, and that is said."""

@@ -4,20 +4,14 @@ A row is made by the database, with the status that it tells of. To send it is t
 while: whoever claims it and dies leaves it to the next. Any number may claim at once.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from jobs.database import Transaction
 from jobs.store import clock
 from jobs.tables import DELIVERY_PENDING, deliveries, events, jobs
-from jobs.tables import secrets as known_secrets
-
-_NAME = "webhook"
-_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +84,3 @@ def _settle(tx: Transaction, claimed: Claim, **values: object) -> None:
     """Nothing where somebody claimed it since."""
     mine = and_(deliveries.c.event_id == claimed.event_id, deliveries.c.tries == claimed.tries)
     tx.execute(update(deliveries).where(mine, DELIVERY_PENDING).values(**values))
-
-
-def secret(tx: Transaction) -> bytes:
-    """The mill's own, from which those of its users are made. Made when it is first asked for."""
-    row = insert(known_secrets).values(name=_NAME, value=secrets.token_hex(_SECRET_BYTES))
-    tx.execute(row.on_conflict_do_nothing())
-    kept = select(known_secrets.c.value).where(known_secrets.c.name == _NAME)
-    return bytes.fromhex(tx.execute(kept).scalar_one())
-
-
-def renew_secret(tx: Transaction) -> None:
-    """From now on what is sent is signed with others."""
-    value = secrets.token_hex(_SECRET_BYTES)
-    row = insert(known_secrets).values(name=_NAME, value=value)
-    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))

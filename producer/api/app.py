@@ -34,7 +34,7 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
     """
     app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
     app.state.client = client
-    app.state.sessions = Sessions(client.settings.home)
+    app.state.sessions = Sessions(client.database)
     app.state.stopping = events.Stopping()
     problems.install(app)
     app.add_middleware(BoundedBodies)

@@ -1,5 +1,7 @@
 """uvicorn, as `serve` runs it: told to stop, it ends what streams and is done with exit code 0."""
 
+import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -15,7 +17,8 @@ _LONGEST_HEAD = 64 * 1024
 class Server(uvicorn.Server):
     """Runs until SIGINT or SIGTERM; both are a wish, and no error."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, ready: Callable[[], None]) -> None:
+        """`ready` is called once requests are answered and signals heard."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -32,6 +35,11 @@ class Server(uvicorn.Server):
             )
         )
         self._stopping = app.state.stopping
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)

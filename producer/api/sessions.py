@@ -2,50 +2,44 @@
 
 The token itself is given once, at the login, and kept nowhere: the cookie holds the token's id
 and when it was given, and each request asks SQL whether that token is still good. Revoking it
-ends the session everywhere. The key that signs lies under the home, for its owner alone.
+ends the session everywhere. The key that signs is the mill's, in SQL, so that several servers
+of one mill take the same cookies.
 """
 
-import os
-import secrets
 from collections.abc import Mapping
-from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from jobs.database import Database
+from jobs.store import secrets
 
 COOKIE = "gistmill_session"
 
 DAYS = 14
 _SECONDS = DAYS * 24 * 3600
+_SECRET = "session"  # noqa: S105 - its name
 
 
 class Sessions:
-    """Makes and reads the cookies of this home."""
+    """Makes and reads the cookies of a mill."""
 
-    def __init__(self, home: Path) -> None:
-        self._signed = URLSafeTimedSerializer(_key(home / "page.key"), salt="session")
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def cookie(self, token_id: str) -> str:
-        return self._signed.dumps(token_id)
+        return self._signed().dumps(token_id)
 
     def token_id(self, cookies: Mapping[str, str]) -> str | None:
-        """None without a cookie, and for one that is too old or that this home did not sign."""
+        """None without a cookie, and for one that is too old or that this mill did not sign."""
+        if COOKIE not in cookies:
+            return None
         try:
-            found = self._signed.loads(cookies.get(COOKIE, ""), max_age=_SECONDS)
+            found = self._signed().loads(cookies[COOKIE], max_age=_SECONDS)
         except BadSignature:
             return None
         return found if isinstance(found, str) else None
 
-
-def _key(path: Path) -> str:
-    """Made at the first use. Two processes may begin at once: one of them writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32))
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    return path.read_text()
+    def _signed(self) -> URLSafeTimedSerializer:
+        """Asked for at each use: a server may start before its database answers."""
+        with self._database.transaction() as tx:
+            return URLSafeTimedSerializer(secrets.secret(tx, _SECRET), salt="session")

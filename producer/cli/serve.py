@@ -50,8 +50,8 @@ def command(host: str, port: int) -> int:
                     "other machines may ask, and tokens travel in clear; put a proxy with TLS in "
                     "front, as docs/security.md says"
                 )
-            log.info(f"gistmill serves {listening.url(host, bound)}")
-            Server(app.create(client, page=True)).run(sockets=[bound])
+            said = f"gistmill serves {listening.url(host, bound)}"
+            Server(app.create(client, page=True), lambda: log.info(said)).run(sockets=[bound])
     return 0
 
 

@@ -15,11 +15,12 @@ Examples:
 @click.option("--new", is_flag=True, help="Make another, for all users; the old one is void.")
 def secret(new: bool) -> int:
     """Print the secret that webhooks of this machine's jobs are signed with."""
-    from jobs.store import deliveries
+    from jobs.store import secrets
+    from producer.webhooks import signing
 
     with output.client() as client:
         if new:
             with client.database.transaction() as tx:
-                deliveries.renew_secret(tx)
+                secrets.renew(tx, signing.SECRET)
         click.echo(client.webhook_secret())
     return 0

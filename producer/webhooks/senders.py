@@ -17,7 +17,7 @@ from jobs.allowed_sources import without_secrets
 from jobs.database import Database, Transaction
 from jobs.errors import DatabaseUnreachable, GistmillError, NotMigrated
 from jobs.settings import Timings
-from jobs.store import deliveries, jobs
+from jobs.store import deliveries, jobs, secrets
 from jobs.store.deliveries import Claim
 from producer.status import view
 from producer.webhooks import sending, signing
@@ -77,7 +77,7 @@ class Senders:
             if claimed is None:
                 return False
             body = claimed.body or _body(tx, claimed)
-            secret = signing.secret_of(deliveries.secret(tx), claimed.owner)
+            secret = signing.secret_of(secrets.secret(tx, signing.SECRET), claimed.owner)
         signed = signing.headers(secret, _message_id(claimed), int(time()), body)
         error, is_final = self._send(claimed.url, body, signed)
         with self._database.transaction() as tx:

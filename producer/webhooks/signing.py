@@ -7,6 +7,9 @@ from hashlib import sha256
 
 _PREFIX = "whsec_"
 
+SECRET = "webhook"  # noqa: S105 - its name
+"""The name of the mill's own secret (`jobs.store.secrets`), from which those of owners are made."""
+
 
 def secret_of(mill: bytes, owner: str | None) -> str:
     """What the owner of jobs checks signatures with. Each owner has another, made from the mill's

@@ -175,8 +175,3 @@ def test_nothing_is_had_from_elsewhere_and_nobody_frames_it(opened: Served) -> N
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "://" not in policy
-
-
-def test_the_key_is_for_its_owner_alone(served: Served) -> None:
-    key = served.mill.settings.home / "page.key"
-    assert key.stat().st_mode & 0o777 == 0o600

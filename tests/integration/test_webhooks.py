@@ -17,12 +17,12 @@ from fastapi.testclient import TestClient
 from jobs.callers import Caller
 from jobs.errors import NotAllowed, UsageError
 from jobs.settings import Settings
-from jobs.store import deliveries
+from jobs.store import deliveries, secrets
 from producer import dispatch
 from producer.api import app
 from producer.client import Client
 from producer.job import Job
-from producer.webhooks import sending
+from producer.webhooks import sending, signing
 from producer.webhooks.senders import Senders
 from tests.conftest import TIMINGS
 from tests.mill import Mill, eventually, sentences
@@ -228,12 +228,12 @@ def test_each_user_has_a_secret_of_their_own(client: Client) -> None:
             "VALUES ('tok_a', 'a', 'a', '{submit}'), ('tok_b', 'b', 'b', '{submit}')"
         )
     users = [client.of(Caller(name, frozenset(["submit"]))) for name in ("tok_a", "tok_b")]
-    secrets = {each.webhook_secret() for each in (client, *users)}
-    assert len(secrets) == 3
-    assert secrets == {each.webhook_secret() for each in (client, *users)}
+    theirs = {each.webhook_secret() for each in (client, *users)}
+    assert len(theirs) == 3
+    assert theirs == {each.webhook_secret() for each in (client, *users)}
     with client.database.transaction() as tx:
-        deliveries.renew_secret(tx)
-    assert not secrets & {each.webhook_secret() for each in (client, *users)}
+        secrets.renew(tx, signing.SECRET)
+    assert not theirs & {each.webhook_secret() for each in (client, *users)}
 
 
 def test_over_http(client: Client, receiver: Receiver) -> None:

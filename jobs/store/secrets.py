@@ -1,0 +1,28 @@
+"""What all processes of a mill know and nobody else, by name: made when it is first asked for."""
+
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from jobs.database import Transaction
+from jobs.tables import secrets as known
+
+_BYTES = 32
+
+
+def secret(tx: Transaction, name: str) -> bytes:
+    tx.execute(insert(known).values(name=name, value=_fresh()).on_conflict_do_nothing())
+    kept = tx.execute(select(known.c.value).where(known.c.name == name))
+    return bytes.fromhex(kept.scalar_one())
+
+
+def renew(tx: Transaction, name: str) -> None:
+    """From now on it is another."""
+    value = _fresh()
+    row = insert(known).values(name=name, value=value)
+    tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def _fresh() -> str:
+    return secrets.token_hex(_BYTES)
