@@ -195,7 +195,8 @@ def test_a_dispatcher_stops_though_names_are_not_found(
 ) -> None:
     """No timeout ends a look-up: all threads together are waited for no longer than one drains."""
     looking, found = threading.Barrier(3), threading.Event()
-    short = TOLD_SOON.model_copy(update={"dispatch_interval": 0.01, "drain": 0.2})
+    times = {"dispatch_interval": 0.01, "drain": 0.2, "webhook_timeout": 3600.0}
+    short = TOLD_SOON.model_copy(update=times)
     for _ in range(2):
         _ended(client, receiver.url)
 
