@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from prometheus_client import (
     CollectorRegistry,
@@ -64,12 +65,17 @@ class _OfChildren(Collector):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = MultiProcessCollector(None, str(folder))
+        self._clearing = Lock()
 
     def collect(self) -> Iterator[Metric]:
+        with self._clearing:  # two who scrape at once would remove the same files
+            self._clear()
+        yield from self._files.collect()
+
+    def _clear(self) -> None:
         for pid in {int(path.stem.rpartition("_")[2]) for path in self._folder.glob(_GAUGES)}:
             if not _lives(pid):
                 mark_process_dead(pid, str(self._folder))
-        yield from self._files.collect()
 
 
 @contextmanager
@@ -98,6 +104,6 @@ def metrics(host: str, port: int, folder: Path, me: Presence) -> Iterator[None]:
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # of another user: the number was given again
         return False
     return True

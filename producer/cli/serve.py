@@ -1,12 +1,17 @@
 """`gistmill serve`: the HTTP API and the page, in the foreground until it is stopped."""
 
 import sys
+from importlib.util import find_spec
 
 import click
 
 from jobs import logs
 from jobs.errors import NotAllowed, NotFound, UsageError
 from producer.cli import output
+
+# What it brings: pyproject.toml.
+_EXTRA = ("fastapi", "itsdangerous", "nicegui", "python_multipart", "uvicorn")
+HOW_TO_GET_IT = "pip install 'gistmill[serve]'"
 
 
 @click.command(
@@ -26,13 +31,11 @@ Examples:
 )
 def command(host: str, port: int) -> int:
     """Serve the HTTP API and the page until stopped."""
-    try:
-        from producer.api import app
-        from producer.api.server import Server
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is missing; pip install 'gistmill[serve]'") from error
+    if name := missing():
+        raise UsageError(f"{name} is missing; {HOW_TO_GET_IT}")
     from jobs.store import tokens
-    from producer.api import listening
+    from producer.api import app, listening
+    from producer.api.server import Server
 
     with output.client_here() as client:
         logs.configure(logs.form_of(client.settings.log_format, sys.stderr))
@@ -53,6 +56,11 @@ def command(host: str, port: int) -> int:
             said = f"gistmill serves {listening.url(host, bound)}"
             Server(app.create(client, page=True), lambda: log.info(said)).run(sockets=[bound])
     return 0
+
+
+def missing() -> str | None:
+    """A package of the extra `serve` that is not installed, if any is not."""
+    return next((name for name in _EXTRA if find_spec(name) is None), None)
 
 
 def tokens_first(host: str) -> str:

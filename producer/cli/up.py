@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -13,16 +12,13 @@ import click
 from jobs import devices, logs, processes, services, settings
 from jobs.processes import Child
 from jobs.settings import Settings
-from producer.cli import output
-from producer.cli.serve import tokens_first
+from producer.cli import output, serve
 
 if TYPE_CHECKING:
     from jobs.services import Endpoints
 
 # How long the embedded services may take to write down what they hold.
 _SERVICES_STOP = 30.0
-# What the extra `serve` brings.
-_SERVE = ("fastapi", "uvicorn", "python_multipart")
 _SERVICES_BACK = "the embedded services had died; they are started again"
 
 
@@ -118,9 +114,8 @@ def _address(endpoints: Endpoints, host: str, port: int) -> _Address | None:
 
     A free port is chosen here, so that it stays the same when the server is started again.
     """
-    if missing := [name for name in _SERVE if find_spec(name) is None]:
-        how = "pip install 'gistmill[serve]'"
-        output.hint(f"warning: no HTTP, as {missing[0]} is missing; {how}")
+    if name := serve.missing():
+        output.hint(f"warning: no HTTP, as {name} is missing; {serve.HOW_TO_GET_IT}")
         return None
     from producer.api import listening
 
@@ -132,7 +127,7 @@ def _address(endpoints: Endpoints, host: str, port: int) -> _Address | None:
     except OSError as error:
         output.hint(f"warning: no HTTP: {listening.refusal(error, host, port)}")
         return None
-    output.hint(f"warning: no HTTP: {tokens_first(host)}")
+    output.hint(f"warning: no HTTP: {serve.tokens_first(host)}")
     return None
 
 

@@ -8,7 +8,7 @@ settled. Who dies in between leaves a claim that runs out: it is sent again, und
 import json
 import threading
 from collections.abc import Sequence
-from time import time
+from time import monotonic, time
 from types import TracebackType
 from typing import Self
 
@@ -56,9 +56,12 @@ class Senders:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Waits for what is being sent, all together no longer than a worker may drain: whoever
+        still looks up a name then leaves a claim that runs out."""
         self._over.set()
+        ends = monotonic() + min(self._timings.webhook_timeout, self._timings.drain)
         for thread in self._threads:
-            thread.join(self._timings.webhook_timeout)
+            thread.join(max(0.0, ends - monotonic()))
 
     def _run(self) -> None:
         while not self._over.wait(self._timings.dispatch_interval):

@@ -194,7 +194,10 @@ def test_every_metric_of_a_rule_is_described() -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-@pytest.mark.parametrize("words", [("check", "rules", "alerts.yml")])
+@pytest.mark.parametrize(
+    "words",
+    [("check", "rules", "alerts.yml"), ("test", "rules", "../tests/alerts/alerts_test.yml")],
+)
 def test_promtool_takes_the_rules(words: tuple[str, ...]) -> None:
     ended = subprocess.run(
         ["promtool", *words], cwd=DOCS, capture_output=True, text=True, check=False

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from producer import dispatch
 from producer.api import app
 from producer.client import Client
 from producer.job import Job
-from producer.webhooks import sending, signing
+from producer.webhooks import addresses, sending, signing
 from producer.webhooks.senders import Senders
 from tests.conftest import TIMINGS
-from tests.mill import Mill, eventually, sentences
+from tests.mill import PATIENCE, Mill, eventually, sentences
 from tests.receiver import Receiver, receiving
 
 TOLD_SOON = TIMINGS.model_copy(
@@ -187,6 +188,31 @@ def test_one_that_says_nothing_is_not_waited_for(client: Client, receiver: Recei
     webhook = job.status().webhook
     assert webhook is not None
     assert webhook.last_error == "no answer within 0.3 s"
+
+
+def test_a_dispatcher_stops_though_names_are_not_found(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No timeout ends a look-up: all threads together are waited for no longer than one drains."""
+    looking, found = threading.Barrier(3), threading.Event()
+    times = {"dispatch_interval": 0.01, "drain": 0.2, "webhook_timeout": 3600.0}
+    short = TOLD_SOON.model_copy(update=times)
+    for _ in range(2):
+        _ended(client, receiver.url)
+
+    def look(*_: Any, **__: Any) -> list[str]:
+        looking.wait()
+        found.wait()
+        raise OSError(0, "no such name")
+
+    monkeypatch.setattr(addresses, "checked", look)
+    with Senders(client.database, short, HERE) as senders:
+        looking.wait(PATIENCE)
+    assert [thread.is_alive() for thread in senders._threads] == [True, True]
+    found.set()
+    for thread in senders._threads:
+        thread.join()
+    assert receiver.got == []
 
 
 def test_a_dispatcher_is_killed_while_it_tells(
