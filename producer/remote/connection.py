@@ -87,14 +87,18 @@ class Connection:
         return response.status_code, self._value(response)
 
     def upload(self, name: str, content: Readable | BinaryIO) -> str:
-        """The id of a file. It is sent as it is read."""
-        with self._asking():
-            response = self._http.post(
-                f"{self.url}/v1/files",
-                data={"purpose": "documents"},
-                files={"file": (name, content, "application/octet-stream")},  # type: ignore[dict-item]  # it is read, and no more
-                timeout=_PATIENT,
-            )
+        """The id of a file. It is sent as it is read; its length is told before."""
+        try:
+            with self._asking():
+                response = self._http.post(
+                    f"{self.url}/v1/files",
+                    data={"purpose": "documents"},
+                    files={"file": (name, content, "application/octet-stream")},  # type: ignore[dict-item]  # it is read, and no more
+                    timeout=_PATIENT,
+                )
+        except httpx.LocalProtocolError as error:
+            message = f"{name}: it changed while it was sent; send one that nobody writes to"
+            raise UsageError(message) from error
         return str(self._value(response)["id"])
 
     def delete(self, path: str) -> None:
@@ -128,6 +132,8 @@ class Connection:
             raise MillUnreachable(f"{self.url}: does not answer in time") from error
         except httpx.ConnectError as error:
             raise MillUnreachable(f"{self.url}: {_why(error)}") from error
+        except httpx.LocalProtocolError:
+            raise  # of what we send; whoever sends it knows why
         except httpx.TransportError as error:
             raise MillUnreachable(f"{self.url}: the connection broke off ({error})") from error
 
