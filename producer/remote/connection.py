@@ -5,6 +5,7 @@ without TLS it is not sent over a network. It stands in no message.
 """
 
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ class Connection:
         self.url = url.rstrip("/")
         headers = {"User-Agent": f"gistmill/{version('gistmill')}"}
         if token:
+            if not re.fullmatch(r"[!-~]+", token):
+                raise UsageError("token: holds what no token does, such as a blank; see to it")
             headers["Authorization"] = f"Bearer {token}"
         # This machine is never behind a proxy.
         elsewhere = not exposure.is_local(urlsplit(url).hostname)
@@ -87,18 +90,14 @@ class Connection:
         return response.status_code, self._value(response)
 
     def upload(self, name: str, content: Readable | BinaryIO) -> str:
-        """The id of a file. It is sent as it is read; its length is told before."""
-        try:
-            with self._asking():
-                response = self._http.post(
-                    f"{self.url}/v1/files",
-                    data={"purpose": "documents"},
-                    files={"file": (name, content, "application/octet-stream")},  # type: ignore[dict-item]  # it is read, and no more
-                    timeout=_PATIENT,
-                )
-        except httpx.LocalProtocolError as error:
-            message = f"{name}: it changed while it was sent; send one that nobody writes to"
-            raise UsageError(message) from error
+        """The id of a file. It is sent as it is read."""
+        with self._asking():
+            response = self._http.post(
+                f"{self.url}/v1/files",
+                data={"purpose": "documents"},
+                files={"file": (name, content, "application/octet-stream")},  # type: ignore[dict-item]  # it is read, and no more
+                timeout=_PATIENT,
+            )
         return str(self._value(response)["id"])
 
     def delete(self, path: str) -> None:
@@ -132,8 +131,6 @@ class Connection:
             raise MillUnreachable(f"{self.url}: does not answer in time") from error
         except httpx.ConnectError as error:
             raise MillUnreachable(f"{self.url}: {_why(error)}") from error
-        except httpx.LocalProtocolError:
-            raise  # of what we send; whoever sends it knows why
         except httpx.TransportError as error:
             raise MillUnreachable(f"{self.url}: the connection broke off ({error})") from error
 

@@ -115,7 +115,8 @@ class RemoteMill:
         name = path.name if asked.format is None else f"{path.stem}.{asked.format}"
         try:
             with path.open("rb") as file:
-                return self._upload(request, name, file, asked.columns)
+                unchanging = sending.Unchanging(file, str(path))
+                return self._upload(request, name, unchanging, asked.columns)
         except OSError as error:
             message = f"{path}: {error.strerror}; name a file of this machine, or ORG/NAME"
             raise NotFound(message) from error
