@@ -21,6 +21,7 @@ from jobs.errors import (
     WrongState,
 )
 from jobs.settings import Settings
+from jobs.sources import kinds
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import is_id
 from jobs.states import JobStatus
@@ -112,7 +113,7 @@ class RemoteMill:
                 f"{path}: one file is uploaded at a time, no folder and no pattern; submit its "
                 "files one by one, or make one of them"
             )
-        name = path.name if asked.format is None else f"{path.stem}.{asked.format}"
+        name = path.name if asked.format is None else kinds.named_for(asked.format, path.name)
         try:
             with path.open("rb") as file:
                 unchanging = sending.Unchanging(file, str(path))

@@ -1,13 +1,16 @@
 """The same API from anywhere: a client of this machine's mill, and one that asks it over HTTP, say
 and raise the same."""
 
+import gzip
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs import columns, parameters
 from jobs.errors import (
     GistmillError,
     KeyTaken,
@@ -16,9 +19,11 @@ from jobs.errors import (
     WaitTimeout,
     WrongState,
 )
+from jobs.sources.asked import Asked
 from producer.client import Client
 from producer.job import Job
 from producer.remote import sending
+from producer.submit import Request
 from tests.mill import Mill, sentences, wait, write_jsonl
 from tests.serving import Served, serving
 
@@ -267,6 +272,24 @@ def test_a_text_that_is_no_utf8(client: Client) -> None:
 
 def test_the_secret_of_webhooks(client: Client) -> None:
     assert client.webhook_secret().startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("in.data", "csv"), ("in.data.gz", "csv"), ("in.tsv.gz", "csv")]
+)
+def test_a_format_that_the_name_does_not_tell(
+    client: Client, tmp_path: Path, name: str, form: str
+) -> None:
+    written = b"text\tn\nOne. Two.\t1\n" if "tsv" in name else b"text,n\nOne. Two.,1\n"
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(written) if name.endswith(".gz") else written)
+    asked = Asked(columns.Asked(), format=form)
+    request = Request(model="lead-1", parameters=parameters.parse({}))
+    job = client.submit_source(request, str(path), asked)
+    assert wait(job) == "completed"
+    assert [row["summary"] for row in job.results()] == ["One."]
+    with pytest.raises(UsageError, match="format 'strange': choose one of"):
+        client.submit_source(request, str(path), replace(asked, format="strange"))
 
 
 def test_an_error_names_what_its_user_sent(client: Client, tmp_path: Path) -> None:
