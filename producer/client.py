@@ -1,4 +1,4 @@
-"""The Python API: a client on the database and broker of this machine's settings.
+"""The Python API: a client of this machine's mill, or over HTTP of one that is elsewhere.
 
 job = gistmill.submit(["A long text.", ...], model="lead-3")
 job.wait()

@@ -56,7 +56,7 @@ class Job:
     def wait(self, timeout: float | None = None) -> JobStatusView:
         """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout.
 
-        A database that goes down meanwhile is waited for, a minute at most.
+        A mill or database that goes down meanwhile is waited for, a minute at most.
         """
         ends = None if timeout is None else monotonic() + timeout
         if missing := self._client.patiently(self._client.missing, ends):
