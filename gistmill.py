@@ -169,6 +169,7 @@ class _Lazy(click.Group):
         # Completion and help are there whatever is wrong with gistmill.toml.
         helping = ctx.resilient_parsing or {*rest} & {*ctx.help_option_names}
         if name and command and not helping and not isinstance(command, click.Group):
+            _check_url(command, f"{self._path}{name}")
             ctx.default_map = {name: _defaults(f"{self._path}{name}", command)}
         return name, command, rest
 
@@ -223,6 +224,19 @@ def _names() -> list[str]:
     ]
 
 
+def _keep_url(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        from producer.cli import url
+
+        url.keep(context, parameter, value)
+
+
+def _check_url(command: click.Command, name: str) -> None:
+    from producer.cli import url
+
+    url.check(command, name)
+
+
 def _defaults(name: str, command: click.Command) -> dict[str, Any]:
     from jobs import settings
     from producer.cli import defaults
@@ -240,10 +254,11 @@ gistmill up, and elsewhere: gistmill submit papers.jsonl --model lead-3
     cls=_Commands,
     entries=_COMMANDS,
     epilog=_EPILOG,
-    options_metavar="[--version] [--help]",
+    options_metavar="[--version] [--help] [--url URL]",
     context_settings={"help_option_names": ["-h", "--help"], "obj": _names()},
 )
 @click.version_option(package_name="gistmill")
+@click.option("--url", expose_value=False, callback=_keep_url, help="Of a mill to ask over HTTP.")
 def _cli() -> None:
     """Summarize large piles of text: documents in, rows in SQL out."""
 

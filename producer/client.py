@@ -1,4 +1,4 @@
-"""The Python API: a client on the database and broker of this machine's settings.
+"""The Python API: a client of this machine's mill, or over HTTP of one that is elsewhere.
 
 job = gistmill.submit(["A long text.", ...], model="lead-3")
 job.wait()
@@ -26,10 +26,9 @@ from jobs.store.files import FileRecord
 from jobs.windows import RunWindow
 from producer import copies, times
 from producer.given import location_of
-from producer.job import Job, NobodyWorks
+from producer.job import Job, NobodyWorks, check_least
 from producer.local import LocalMill
 from producer.mill import Mill
-from producer.remote.mill import RemoteMill
 from producer.status import JobStatusView
 from producer.submit import Accepted, Request
 
@@ -46,6 +45,9 @@ if TYPE_CHECKING:
     from producer.submit import Beside
 
 T = TypeVar("T")
+
+_AGE = 1e10
+"""In seconds: no job is older."""
 
 
 class Client:
@@ -106,10 +108,6 @@ class Client:
         other = copy(self)
         other.mill = self.here.of(caller)
         return other
-
-    def webhook_secret(self) -> str:
-        """What this client's user checks the signatures of webhooks with."""
-        return self.here.webhook_secret()
 
     def sources(self) -> "Sources":
         """Reads the documents of this client's jobs, on this machine. To be closed."""
@@ -278,13 +276,17 @@ class Client:
         """The newest first; only those that have all of `labels` and one of `statuses`, if any
         are named, and `containing` in their name, model or id. `before` is the last job of the
         page before this one."""
-        return self.mill.jobs(limit, labels, statuses, before, containing)
+        check_least("limit", limit)
+        wanted = [_status(each) for each in statuses]
+        return self.mill.jobs(limit, labels, wanted, before, containing)
 
     def purge(self, older_than: float, *, dry_run: bool = False) -> list[str]:
         """Delete jobs that have been over for `older_than` seconds; returns their ids.
 
         With them go the copies of datasets that no job has any more, and uploaded files and
         refused batches of that age that none has."""
+        if not 0 <= older_than <= _AGE:
+            raise UsageError(f"older_than {older_than}: write seconds, from 0 to {_AGE:.0f}")
         return self.mill.purge(older_than, dry_run=dry_run)
 
     def patiently(self, look: Callable[[], T], until: float | None = None) -> T:
@@ -307,6 +309,10 @@ class Client:
                 warned = True
             sleep(self.settings.timings.poll)
 
+    def webhook_secret(self) -> str:
+        """What this client's user checks the signatures of webhooks with."""
+        return self.mill.webhook_secret()
+
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on: `dispatcher`, `worker`."""
         return self.mill.missing()
@@ -320,7 +326,16 @@ def _mill(configured: Settings, url: str | None, token: str | None) -> Mill:
         return LocalMill(configured)
     if token is None and configured.token is not None:
         token = configured.token.get_secret_value()
+    from producer.remote.mill import RemoteMill
+
     return RemoteMill(url, token, configured)
+
+
+def _status(given: JobStatus) -> JobStatus:
+    try:
+        return JobStatus(given)
+    except ValueError:
+        raise UsageError(f"status {given!r}: write one of {', '.join(JobStatus)}") from None
 
 
 def _deadline(given: str | datetime | None) -> datetime | None:

@@ -56,7 +56,7 @@ class Job:
     def wait(self, timeout: float | None = None) -> JobStatusView:
         """Wait until the job is over, `timeout` seconds at most. Raises WaitTimeout.
 
-        A database that goes down meanwhile is waited for, a minute at most.
+        A mill or database that goes down meanwhile is waited for, a minute at most.
         """
         ends = None if timeout is None else monotonic() + timeout
         if missing := self._client.patiently(self._client.missing, ends):
@@ -131,6 +131,7 @@ class Job:
 
     def failures(self, samples: int = 3) -> "list[Failures]":
         """Failed documents by error code, the most frequent first."""
+        check_least("samples", samples)
         return self._mill.failures(self.id, samples)
 
     def evaluate(
@@ -148,6 +149,7 @@ class Job:
         was submitted with. Raises UsageError where there is nothing to evaluate, NotFound where
         the documents can not be read any more; `read_documents=False` does without them.
         """
+        check_least("samples", samples)
         if reference_column and not read_documents:
             raise UsageError("a reference column is read with the documents: read both")
         return self._mill.evaluate(
@@ -159,6 +161,7 @@ class Job:
 
         Raises UsageError where both have no summary of the same document.
         """
+        check_least("samples", samples)
         return self._mill.diff(self.id, other.id, samples, progress)
 
     # --- asking
@@ -187,3 +190,9 @@ class Job:
         no document fails with.
         """
         return self._mill.retry(self.id, error)
+
+
+def check_least(what: str, number: int) -> None:
+    """Raises UsageError where there would be less than none."""
+    if number < 0:
+        raise UsageError(f"{what} {number}: write 0 or more")

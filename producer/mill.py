@@ -62,6 +62,9 @@ class Mill(Protocol):
     def status(self, job_id: str) -> JobStatusView:
         """As it stands."""
 
+    def webhook_secret(self) -> str:
+        """What signatures of webhooks are checked with."""
+
     def missing(self) -> list[str]:
         """What does not run but must, for jobs to go on."""
 

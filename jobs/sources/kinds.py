@@ -103,8 +103,8 @@ def choose(location: str, located: Located, asked: str | None) -> tuple[str, Seq
     One file that was named is JSON lines where its name tells nothing. Raises UsageError where
     several are of no kind that is known, or of more than one, and none is asked for.
     """
-    if asked is not None and asked not in _KINDS:
-        raise UsageError(f"format {asked!r}: choose one of {', '.join(_KINDS)}")
+    if asked is not None:
+        _check(asked)
     kinds = [of_name(name(file)) for file in located.files]
     if located.pattern is None:
         packed = PurePosixPath(location.lower()).suffix
@@ -123,6 +123,23 @@ def choose(location: str, located: Located, asked: str | None) -> tuple[str, Seq
         raise UsageError(f"{location}: {found}; choose one with --format, or name a pattern")
     mine = [file for file, each in zip(located.files, kinds, strict=True) if each == kind]
     return kind, mine or located.files
+
+
+def named_for(kind: str, name: str) -> str:
+    """A name that tells the kind, of a file that is called `name`. Raises UsageError where none
+    does, or there is no such kind."""
+    _check(kind)
+    if of_name(name) == kind:
+        return name
+    if not _KINDS[kind].ENDINGS:
+        raise UsageError(f"{name}: format {kind!r} is told by no file's name")
+    packed = PurePosixPath(name).suffix if compressed.codec(name) else ""
+    return f"{name.removesuffix(packed)}{_KINDS[kind].ENDINGS[0]}{packed}"
+
+
+def _check(kind: str) -> None:
+    if kind not in _KINDS:
+        raise UsageError(f"format {kind!r}: choose one of {', '.join(_KINDS)}")
 
 
 def name(file: File) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs import settings
-from producer.cli import output
+from producer.cli import output, url
 
 if TYPE_CHECKING:
     from producer.doctor import Finding
@@ -27,15 +27,17 @@ Examples:
   gistmill doctor --json
 """
 )
+@url.option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(as_json: bool) -> int:
     """Examine database, broker, dispatcher, workers and queue. Exits 1 where one has failed."""
     from producer import doctor
 
     configured = settings.load()
+    configured = configured.model_copy(update={"url": url.chosen() or configured.url})
     found = doctor.exposed(configured)
     if not found and configured.url:
-        with output.client() as client:
+        with output.client(configured) as client:
             found = doctor.examine_from_afar(client, configured.url)
     elif not found:
         with output.client(configured) as client:

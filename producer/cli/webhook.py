@@ -2,7 +2,7 @@
 
 import click
 
-from producer.cli import output
+from producer.cli import output, url
 
 
 @click.command(
@@ -12,9 +12,10 @@ Examples:
   gistmill webhook secret --new
 """
 )
+@url.option
 @click.option("--new", is_flag=True, help="Make another, for all users; the old one is void.")
 def secret(new: bool) -> int:
-    """Print the secret that webhooks of this machine's jobs are signed with."""
+    """Print the secret that webhooks of your jobs are signed with."""
     from jobs.store import secrets
     from producer.webhooks import signing
 

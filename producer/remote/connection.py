@@ -5,6 +5,7 @@ without TLS it is not sent over a network. It stands in no message.
 """
 
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ class Connection:
         self.url = url.rstrip("/")
         headers = {"User-Agent": f"gistmill/{version('gistmill')}"}
         if token:
+            if not re.fullmatch(r"[!-~]+", token):
+                raise UsageError("token: holds what no token does, such as a blank; see to it")
             headers["Authorization"] = f"Bearer {token}"
         # This machine is never behind a proxy.
         elsewhere = not exposure.is_local(urlsplit(url).hostname)

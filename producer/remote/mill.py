@@ -21,6 +21,7 @@ from jobs.errors import (
     WrongState,
 )
 from jobs.settings import Settings
+from jobs.sources import kinds
 from jobs.sources.asked import Asked
 from jobs.sources.hub.names import is_id
 from jobs.states import JobStatus
@@ -112,10 +113,11 @@ class RemoteMill:
                 f"{path}: one file is uploaded at a time, no folder and no pattern; submit its "
                 "files one by one, or make one of them"
             )
-        name = path.name if asked.format is None else f"{path.stem}.{asked.format}"
+        name = path.name if asked.format is None else kinds.named_for(asked.format, path.name)
         try:
             with path.open("rb") as file:
-                return self._upload(request, name, file, asked.columns)
+                unchanging = sending.Unchanging(file, str(path))
+                return self._upload(request, name, unchanging, asked.columns)
         except OSError as error:
             message = f"{path}: {error.strerror}; name a file of this machine, or ORG/NAME"
             raise NotFound(message) from error
@@ -128,6 +130,9 @@ class RemoteMill:
         accepted = None
         try:
             accepted = self._submit(request, {"file": file, **_columns(named)})
+        except GistmillError as error:
+            # Its user has never seen the id.
+            raise type(error)(str(error).replace(file, name)) from error
         finally:
             if accepted is None or not accepted.new:
                 with suppress(GistmillError):
@@ -138,8 +143,11 @@ class RemoteMill:
         """Under a key, so that it can be asked again where nobody knows whether it was heard."""
         # Of ours, where the user has none: then it is new however often it was asked.
         key = request.idempotency_key or f"once-{token_hex(16)}"
-        if not (key.isascii() and key.isprintable()):
-            raise UsageError(f"idempotency key {key!r}: over HTTP it is of ASCII characters alone")
+        if not (key.isascii() and key.isprintable() and key == key.strip()):
+            raise UsageError(
+                f"idempotency key {key!r}: over HTTP it is of ASCII characters, with no blank "
+                "before or behind them"
+            )
         body = {name: value for name, value in source.items() if value is not None}
         for left in reversed(range(_TRIES)):
             try:
@@ -186,6 +194,9 @@ class RemoteMill:
 
     def status(self, job_id: str) -> JobStatusView:
         return rebuilt(JobStatusView, self._connection.get(f"/v1/jobs/{job_id}"))
+
+    def webhook_secret(self) -> str:
+        return str(self._connection.get("/v1/webhooks/secret")["secret"])
 
     def missing(self) -> list[str]:
         return [str(role) for role in self._connection.get("/healthz")["missing"]]

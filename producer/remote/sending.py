@@ -2,10 +2,11 @@
 it is read. Memory stays flat."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, BinaryIO
 
 from jobs.errors import UsageError
 from producer import formats
@@ -65,6 +66,34 @@ class Lines:
         cut = len(joined) if size < 0 else size
         self._left = joined[cut:]
         return joined[:cut]
+
+
+class Unchanging:
+    """A file that nobody may write to while it is sent: what came of that would be neither the
+    old one nor the new one. Raises UsageError where it is read after somebody did."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._was = self._stamp()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self._file.read(size)
+        if self._stamp() != self._was:
+            raise UsageError(
+                f"{self._name}: it changed while it was sent; submit one that nobody writes to"
+            )
+        return piece
+
+    def _stamp(self) -> tuple[int, int]:
+        status = os.fstat(self.fileno())
+        return status.st_size, status.st_mtime_ns
 
 
 def _json(index: int, item: object) -> bytes:

@@ -1,15 +1,29 @@
 """The same API from anywhere: a client of this machine's mill, and one that asks it over HTTP, say
 and raise the same."""
 
+import gzip
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.errors import GistmillError, NotAllowed, NotFound, UsageError, WaitTimeout
+from jobs import columns, parameters
+from jobs.errors import (
+    GistmillError,
+    KeyTaken,
+    NotFound,
+    UsageError,
+    WaitTimeout,
+    WrongState,
+)
+from jobs.sources.asked import Asked
 from producer.client import Client
 from producer.job import Job
+from producer.remote import sending
+from producer.submit import Request
 from tests.mill import Mill, sentences, wait, write_jsonl
 from tests.serving import Served, serving
 
@@ -102,9 +116,9 @@ def test_what_is_asked_of_a_job(mill: Mill) -> None:
                 job = client.submit(["x"], model="lead-1", labels={"by": str(url)}, priority=3)
                 assert [each.id for each in client.jobs(labels={"by": str(url)})] == [job.id]
                 assert client.jobs(labels={"by": "nobody"}) == []
-                with pytest.raises(NotAllowed, match=f"{job.id} is validating: only a job in prog"):
+                with pytest.raises(WrongState, match=f"{job.id} is validating: only a job in prog"):
                     job.pause()
-                with pytest.raises(NotAllowed, match="can be resumed"):
+                with pytest.raises(WrongState, match="can be resumed"):
                     job.resume()
                 job.set_priority(7)
                 assert job.status().priority == 7
@@ -117,7 +131,7 @@ def test_what_is_asked_of_a_job(mill: Mill) -> None:
                     job.wait(0)
                 job.cancel()
                 assert job.status().over
-                with pytest.raises(NotAllowed, match="is cancelled"):
+                with pytest.raises(WrongState, match="is cancelled"):
                     job.cancel()
                 assert client.purge(0, dry_run=True) == [job.id]
                 assert client.purge(0) == [job.id]
@@ -198,7 +212,7 @@ def test_an_idempotency_key(client: Client, tmp_path: Path) -> None:
         first = client.submit(given, model="lead-1", idempotency_key=key_of_it)
         again = client.submit(given, model="lead-1", idempotency_key=key_of_it)
         assert (first.new, again.new, again.id) == (True, False, first.id)
-        with pytest.raises(UsageError, match=f"{first.id}, which has other documents"):
+        with pytest.raises(KeyTaken, match=f"{first.id}, which has other documents"):
             client.submit(["Other."], model="lead-1", idempotency_key=key_of_it)
 
 
@@ -213,6 +227,7 @@ def test_an_idempotency_key(client: Client, tmp_path: Path) -> None:
         (["x"], {"split": "test"}, UsageError, "split, config and revision are for datasets"),
         ([{"a": "x", "b": "y"}], {}, UsageError, "--text-column"),
         (["x"], {"deadline": "2020-01-01T07:00"}, UsageError, "is over"),
+        ([{"a": "x", "b": "y"}] * 1001, {}, UsageError, "documents"),
         (["x"], {"fair_by": "user"}, UsageError, "give the job that label too"),
         (Path("/nowhere/in.jsonl"), {}, NotFound, "/nowhere/in.jsonl"),
     ],
@@ -228,8 +243,71 @@ def test_what_makes_no_sense(
 
 def test_a_job_that_is_not_there(client: Client) -> None:
     for prefix in ("job_nothing", "../files"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=f"no job '{prefix}'; `gistmill ls` lists them"):
             client.job(prefix)
+    with pytest.raises(UsageError, match="name a job by its id"):
+        client.job("")
+
+
+def test_less_than_none(client: Client) -> None:
+    job = client.submit(["One. Two."], model="lead-1")
+    for ask in (
+        partial(client.jobs, -1),
+        partial(client.jobs, statuses=["strange"]),  # type: ignore[list-item]  # as users may
+        partial(client.purge, -1),
+        partial(client.purge, float("nan")),
+        partial(job.failures, -1),
+        partial(job.evaluate, -1),
+        partial(job.diff, job, -1),
+    ):
+        with pytest.raises(UsageError, match="write"):
+            ask()
+
+
+def test_a_text_that_is_no_utf8(client: Client) -> None:
+    job = client.submit(["One \ud800. Two."], model="lead-1")
+    assert wait(job) == "completed"
+    assert [row["summary"] for row in job.results()] == ["One \ufffd."]
+
+
+def test_the_secret_of_webhooks(client: Client) -> None:
+    assert client.webhook_secret().startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("in.data", "csv"), ("in.data.gz", "csv"), ("in.tsv.gz", "csv")]
+)
+def test_a_format_that_the_name_does_not_tell(
+    client: Client, tmp_path: Path, name: str, form: str
+) -> None:
+    written = b"text\tn\nOne. Two.\t1\n" if "tsv" in name else b"text,n\nOne. Two.,1\n"
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(written) if name.endswith(".gz") else written)
+    asked = Asked(columns.Asked(), format=form)
+    request = Request(model="lead-1", parameters=parameters.parse({}))
+    job = client.submit_source(request, str(path), asked)
+    assert wait(job) == "completed"
+    assert [row["summary"] for row in job.results()] == ["One."]
+    with pytest.raises(UsageError, match="format 'strange': choose one of"):
+        client.submit_source(request, str(path), replace(asked, format="strange"))
+
+
+def test_an_error_names_what_its_user_sent(client: Client, tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "empty.jsonl", [])
+    with pytest.raises(UsageError, match=r"empty\.jsonl holds no document"):
+        client.submit(path, model="lead-1")
+
+
+def test_a_file_that_changes_while_it_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"text": "x"}\n')
+    with path.open("rb") as file, path.open("a") as writer:
+        sent = sending.Unchanging(file, "log.jsonl")
+        assert sent.read(4) == b'{"te'
+        writer.write('{"text": "more"}\n')
+        writer.flush()
+        with pytest.raises(UsageError, match=r"log\.jsonl: it changed while it was sent"):
+            sent.read()
 
 
 def test_commands_with_a_url(mill: Mill) -> None:
@@ -247,14 +325,23 @@ def test_commands_with_a_url(mill: Mill) -> None:
         mill.say("wait", job_id, *url, expect=1)
         assert mill.say("purge", "--older-than", "0s", *url).stdout.split() == [job_id]
         mill.say("status", "job_nothing", *url, expect=5)
+        mill.say(*url, "ls", "-q")
+        assert "token ls: asks no mill" in mill.say(*url, "token", "ls", expect=2).stderr
+        assert f"{served.url} answers" in mill.say(*url, "doctor", expect=1).stdout
+        assert mill.say("webhook", "secret", *url).stdout.startswith("whsec_")
     said = mill.say("ls", *url, expect=5).stderr
     assert "is `gistmill serve` running there?" in said
     assert "write it as https://HOST" in mill.say("ls", "--url", "mill", expect=2).stderr
 
 
 def test_the_token_stays_where_it_is() -> None:
-    with pytest.raises(UsageError, match="without TLS") as caught:
-        Client("http://mill.example", "gm_secret")
-    assert "gm_secret" not in str(caught.value)
+    for url, token, says in (
+        ("http://mill.example", "gm_secret", "without TLS"),
+        ("https://mill.example", "gm_secret\n", "token: holds what no token does"),
+        ("https://mill.example", "gm_secret\u00e9", "token: holds what no token does"),
+    ):
+        with pytest.raises(UsageError, match=says) as caught:
+            Client(url, token)
+        assert "gm_secret" not in str(caught.value)
     with Client("https://mill.example", "gm_secret") as client:
         assert "gm_secret" not in repr(vars(client)) + repr(vars(client.mill))
