@@ -1,5 +1,6 @@
 """Jobs as rows: added, found, and read with their counts."""
 
+import re
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
