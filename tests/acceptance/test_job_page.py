@@ -193,7 +193,7 @@ def test_what_came_of_it_is_downloaded(served: Served, tab: Page) -> None:
     assert pq.read_table(table).num_rows == 5
     joined = downloaded(tab, "Parquet, with the source")
     assert joined.name == f"{job.id}-joined.parquet"
-    assert {"id", "text", "human", "summary"} <= set(pq.read_table(joined).column_names)
+    assert {"id", "text", "reference", "summary"} <= set(pq.read_table(joined).column_names)
 
 
 def test_a_retry_made_elsewhere_is_seen(served: Served, tab: Page) -> None:
@@ -209,24 +209,6 @@ def test_a_retry_made_elsewhere_is_seen(served: Served, tab: Page) -> None:
         client.job(job.id).retry()
     expect(tab.locator(".verdict")).to_contain_text("4 summaries")
     expect(card(tab, "Failures")).to_have_count(0)
-
-
-def test_a_job_is_paused_and_resumed_and_goes_first(served: Served, tab: Page) -> None:
-    with nobody_works(served.mill):
-        job = submitted(served, rows(30))
-        tab.goto(f"{served.url}/jobs/{job.id}")
-        tab.get_by_role("button", name="Pause").click()
-        expect(tab.locator(".verdict")).to_contain_text("Paused")
-        tab.get_by_label("Priority").fill("7")
-        tab.get_by_label("Priority").press("Enter")
-        expect(
-            card(tab, "Reproduction").get_by_role("definition").filter(has_text="7")
-        ).to_have_count(1)
-        tab.get_by_role("button", name="Resume").click()
-        expect(tab.get_by_role("button", name="Pause")).to_be_visible()
-    expect(tab.locator(".verdict")).to_contain_text("30 summaries")
-    with served.mill.client() as client:
-        assert client.job(job.id).status().priority == 7
 
 
 def test_a_dry_run_shows_what_it_found(served: Served, tab: Page) -> None:
