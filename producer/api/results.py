@@ -58,7 +58,8 @@ def get_results(
         raise UsageError("summary_column names a column beside the source's: add join=true")
     headers = {_STATUS: job.status().status}
     if format in _ENDINGS:
-        headers["Content-Disposition"] = f'attachment; filename="{job.id}.{_ENDINGS[format]}"'
+        name = f"{job.id}{'-joined' if join else ''}.{_ENDINGS[format]}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     with ExitStack() as stack:
         listing = stack.enter_context(
             client.here.listing(job.id, join=join, summary_column=summary_column)

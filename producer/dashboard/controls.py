@@ -23,12 +23,12 @@ Again = Callable[[], Awaitable[None]]
 """Looks at the job again, as something was asked of it."""
 
 _DOWNLOADS = (
-    ("JSON lines", "format=ndjson", ".jsonl"),
-    ("CSV", "format=csv", ".csv"),
-    ("Parquet", "format=parquet", ".parquet"),
-    ("Parquet, with the source", "format=parquet&join=true", "-joined.parquet"),
+    ("JSON lines", "format=ndjson"),
+    ("CSV", "format=csv"),
+    ("Parquet", "format=parquet"),
+    ("Parquet, with the source", "format=parquet&join=true"),
 )
-"""What to call it, how to ask for it, and how the file's name ends."""
+"""What to call it, and how to ask for it. The answer names the file."""
 
 
 class Controls:
@@ -135,9 +135,8 @@ def _retry_words(failed: int, pending: int) -> str:
 
 def _downloads(job_id: str) -> None:
     with El("div", classes="card stack menu-items"):
-        for words, query, ending in _DOWNLOADS:
-            where = f"/v1/jobs/{job_id}/results?{query}"
-            El("a", words, href=where, download=f"{job_id}{ending}")
+        for words, query in _DOWNLOADS:
+            El("a", words, href=f"/v1/jobs/{job_id}/results?{query}", download="")
 
 
 def retry_button(code: str, documents: int, controls: Controls) -> None:

@@ -1,12 +1,13 @@
 """The page of one job: the verdict, then why, then samples; and how it goes while it runs.
 
-One look every two seconds while it runs, its charts every ten, none once it is over; a retry
-brings it to life again.
+One look every two seconds while it runs, its charts every ten; one every ten once it is over, as a
+retry made anywhere brings it to life again. A page in the background does not look.
 """
 
 from time import monotonic
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 from starlette.concurrency import run_in_threadpool
 
 from jobs.errors import NotFound, Unreachable
@@ -27,6 +28,7 @@ from producer.status import JobStatusView
 
 _EVERY = 2.0
 _CHARTS_EVERY = 10.0
+_OVER_EVERY = 10.0
 
 _STYLE = '<link rel="stylesheet" href="/static/job.css">'
 
@@ -47,8 +49,8 @@ class JobPage:
 
     def __init__(self, visitor: Visitor, job: Job, first: Look) -> None:
         self._client, self._job_id = visitor.client, job.id
-        self._last = first
-        self._drawn_at = monotonic()
+        self._last, self._gone = first, False
+        self._drawn_at = self._looked_at = monotonic()
         self._head = Head(first, visitor.zone)
         self._trouble = El("p", classes="error", role="alert")
         self._controls = Controls(job, self.again, visitor.caller)
@@ -65,6 +67,7 @@ class JobPage:
         self._recipe = RecipeCard(visitor.zone)
         self._show(first)
         self._timer = ui.timer(_EVERY, self._tick, immediate=False)
+        ui.on("seen", self._seen)
 
     async def begin(self) -> None:
         """What takes longer than a page should."""
@@ -78,13 +81,21 @@ class JobPage:
         self._drawn_at = monotonic()
 
     async def again(self) -> None:
-        """Something was asked of the job: look at once, and go on looking."""
-        self._timer.activate()
+        """Something was asked of the job: look at once."""
         await self._look(charts=True)
 
     async def _tick(self) -> None:
-        await self._look(charts=monotonic() - self._drawn_at >= _CHARTS_EVERY)
-        if self._last.status.over and not self._quality.waits:
+        rests = self._last.status.over and not self._quality.waits
+        if not rests:
+            await self._look(charts=monotonic() - self._drawn_at >= _CHARTS_EVERY)
+        elif monotonic() - self._looked_at >= _OVER_EVERY:
+            await self._look(charts=False)
+
+    def _seen(self, event: GenericEventArguments) -> None:
+        """The page came to the front, or went to the background."""
+        if event.args and not self._gone:
+            self._timer.activate()
+        else:
             self._timer.deactivate()
 
     async def _look(self, *, charts: bool) -> None:
@@ -94,6 +105,7 @@ class JobPage:
             # The database is away: what is shown stays, and the next look may find it.
             self._trouble.say(f"{error}; asking again")
         except NotFound as error:
+            self._gone = True
             self._timer.deactivate()
             self._trouble.say(str(error))
         else:
@@ -101,13 +113,15 @@ class JobPage:
 
     async def _look_now(self, *, charts: bool) -> None:
         before = self._last.status
+        self._looked_at = monotonic()
         self._last = await run_in_threadpool(look, self._client, self._job_id)
         after = self._last.status
-        ended = after.over and not before.over
+        # A retry made elsewhere may begin and end between two looks.
+        turned = before.over != after.over or (after.over and before.counts != after.counts)
         self._show(self._last)
-        if charts or ended or before.over != after.over:
+        if charts or turned:
             self.draw(await run_in_threadpool(picture, self._client, self._job_id))
-        if ended or (after.counts.completed and not before.counts.completed):
+        if (turned and after.over) or (after.counts.completed and not before.counts.completed):
             await self._samples.load()
 
     def _show(self, found: Look) -> None:

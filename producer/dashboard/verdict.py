@@ -135,6 +135,8 @@ def _minutes(eta: Eta) -> str:
     if eta.high <= 90:
         return f"{eta.low} to {eta.high} seconds" if eta.low != eta.high else f"{eta.low} seconds"
     low, high = eta.low // _MINUTE, -(-eta.high // _MINUTE)
+    if low == high:
+        return f"{low} minutes"
     return f"{low} to {high} minutes" if low else f"less than {high} minutes"
 
 

@@ -1,5 +1,7 @@
 """The page of one job, in a real Chromium: watched to its end, retried, read."""
 
+import csv
+import json
 import os
 import re
 import shlex
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import text
@@ -158,6 +161,54 @@ def test_the_line_that_makes_it_again(served: Served, watched: Watched, tmp_path
     # What was guessed is named.
     assert second.source == {**first.source, "guessed": []}
     assert second.labels == {"user": "O'Neil"}
+
+
+def downloaded(tab: Page, words: str) -> Path:
+    """What the link of the menu brings, under the name that it is kept by."""
+    menu = tab.locator("details.menu")
+    if menu.get_attribute("open") is None:
+        menu.locator("summary").click()
+    with tab.expect_download() as found:
+        menu.get_by_role("link", name=words, exact=True).click()
+    kept = found.value.path().with_name(found.value.suggested_filename)
+    found.value.save_as(kept)
+    return kept
+
+
+def test_what_came_of_it_is_downloaded(served: Served, tab: Page) -> None:
+    job = submitted(served, rows(5))
+    ended(served, job)
+    tab.goto(f"{served.url}/jobs/{job.id}")
+    lines = downloaded(tab, "JSON lines")
+    assert lines.name == f"{job.id}.jsonl"
+    assert [json.loads(each)["id"] for each in lines.read_text().splitlines()] == [
+        f"doc{n}" for n in range(5)
+    ]
+    sheet = downloaded(tab, "CSV")
+    assert sheet.name == f"{job.id}.csv"
+    with sheet.open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 5
+    table = downloaded(tab, "Parquet")
+    assert table.name == f"{job.id}.parquet"
+    assert pq.read_table(table).num_rows == 5
+    joined = downloaded(tab, "Parquet, with the source")
+    assert joined.name == f"{job.id}-joined.parquet"
+    assert {"id", "text", "reference", "summary"} <= set(pq.read_table(joined).column_names)
+
+
+def test_a_retry_made_elsewhere_is_seen(served: Served, tab: Page) -> None:
+    """The page looks again, seldom, at a job that is over."""
+    job = submitted(served, [*rows(3), {"id": "bad", "text": 3}])
+    ended(served, job)
+    tab.goto(f"{served.url}/jobs/{job.id}")
+    expect(tab.locator(".verdict")).to_contain_text("3 summaries, 1 failed")
+    mended = "UPDATE documents SET text = 'Now it is.', error = NULL WHERE job_id = :job"
+    with served.mill.client() as client:
+        with client.database.transaction() as tx:
+            tx.execute(text(f"{mended} AND id = 'bad'"), {"job": job.id})
+        client.job(job.id).retry()
+    expect(tab.locator(".verdict")).to_contain_text("4 summaries")
+    expect(card(tab, "Failures")).to_have_count(0)
 
 
 def test_a_dry_run_shows_what_it_found(served: Served, tab: Page) -> None:

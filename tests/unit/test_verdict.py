@@ -60,6 +60,11 @@ def job(status: str, **more: Any) -> JobStatusView:
         ),
         (
             "in_progress",
+            {"eta_seconds": Eta(120, 120)},
+            "1,234 of 5,000 done, ready in 2 minutes",
+        ),
+        (
+            "in_progress",
             {"eta_seconds": Eta(20, 40)},
             "1,234 of 5,000 done, ready in 20 to 40 seconds",
         ),

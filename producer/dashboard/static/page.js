@@ -17,11 +17,14 @@
   system.addEventListener("change", paint);
 
   // The server writes times of day: it must know where this browser is. The first page is asked for
-  // again, once it does.
+  // again, once it does, and until then nothing of it is shown: what is pressed would be lost.
   const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC");
   if (cookie("zone") !== zone) {
     remember("zone", zone);
-    if (cookie("zone") === zone && zone !== "UTC" && !document.querySelector("form")) location.reload();
+    if (cookie("zone") === zone && zone !== "UTC") {
+      document.documentElement.hidden = true;
+      location.reload();
+    }
   }
 
   document.addEventListener("click", (event) => {
