@@ -14,12 +14,14 @@ import difflib
 import re
 from pathlib import Path
 
+from jobs.allowed_sources import Allowed
 from jobs.errors import UsageError
 
 PACKAGED = "smollm2-135m"
 HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
 
 _LEAD = re.compile(r"lead-([1-9]\d{0,3})")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LIKE_LEAD = re.compile(r"lead\W?([1-9]\d{0,3})")
 _ALL = f"lead-N, {PACKAGED}, a folder, a .gguf file or ORG/NAME[@REVISION]"
 
@@ -48,6 +50,31 @@ def settled(name: str) -> str:
     wrong = problem(name)
     if wrong and not Path(name).is_absolute():
         raise UsageError(wrong)
+    return name
+
+
+def settled_elsewhere(name: str, allowed: Allowed) -> str:
+    """The name to store with a job where somebody on another machine said it: no relative path,
+    and an absolute one only below `allowed`.
+
+    Says nothing of what lies elsewhere. Raises UsageError for a name that nobody could know,
+    NotAllowed for a path elsewhere.
+    """
+    if is_lead(name) or name == PACKAGED:
+        return name
+    if _UNSTORABLE.search(name):
+        raise UsageError("model: holds NUL or is no Unicode; name one as " + _ALL)
+    path = Path(name)
+    if path.is_absolute():
+        allowed.check_path(path)
+        return settled(name)
+    if "/" not in name and name[:1] != "~" and path.suffix != ".gguf":
+        raise UsageError(_no_such_model(name))
+    if path.suffix == ".gguf" or name[0] in ".~" or not HUB.fullmatch(name) or ".." in path.parts:
+        raise UsageError(
+            f"{name}: is neither ORG/NAME nor an absolute path; write a path as it is on the "
+            "mill's own machines"
+        )
     return name
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakValueDictionary, finalize
 
-from jobs import columns, model_names, parameters
+from jobs import columns, parameters
 from jobs import settings as configuration
 from jobs.errors import DatabaseUnreachable, MillUnreachable, UsageError
 from jobs.settings import Settings
@@ -182,7 +182,7 @@ class Client:
             "generate": dict(generate or {}),
         }
         request = Request(
-            model=model_names.settled(model),
+            model=self.mill.model(model),
             name=name,
             engine=engine,
             dtype=dtype,

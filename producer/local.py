@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from jobs import columns, services
+from jobs import columns, model_names, services
 from jobs.allowed_sources import Allowed
 from jobs.broker import Broker
 from jobs.callers import OWN, Caller
@@ -45,6 +45,7 @@ class LocalMill:
     def __init__(self, configured: Settings) -> None:
         self.settings = configured
         self.caller = OWN
+        self._elsewhere = False
         self._allowed = configured.allowed
         self._endpoints = services.connect(configured)
         self._copies = copies.folder(configured.home, self._endpoints.database_url)
@@ -54,9 +55,11 @@ class LocalMill:
             self.database.migrate()
 
     def of(self, caller: Caller) -> Self:
-        """As `caller` may use it, over the same connections."""
+        """As `caller` may use it, over the same connections. Whoever asks is not on this machine,
+        as far as we know: of its paths none is named but those below `allowed_sources`."""
         other = copy.copy(self)
         other.caller = caller
+        other._elsewhere = True
         return other
 
     def close(self) -> None:
@@ -69,6 +72,13 @@ class LocalMill:
         return Sources(self.database, self._allowed)
 
     # --- submitting
+
+    def model(self, name: str) -> str:
+        """Raises NotAllowed for a path that whoever asks may not name."""
+        if not self._elsewhere:
+            return model_names.settled(name)
+        # Documents may lie anywhere where that setting is not set: for those who are here.
+        return model_names.settled_elsewhere(name, Allowed(self.settings.allowed_sources or ()))
 
     def submit_items(
         self, request: Request, items: Iterable[str | Mapping[str, Any]], named: columns.Asked
@@ -114,7 +124,7 @@ class LocalMill:
     def _as_ours(self, request: Request) -> Request:
         if request.webhook is not None:
             addresses.check(request.webhook, self.settings.webhook_networks)
-        return replace(request, owner=self.caller.token)
+        return replace(request, model=self.model(request.model), owner=self.caller.token)
 
     def webhook_secret(self) -> str:
         """What the caller checks the signatures of webhooks with."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class Mill(Protocol):
     # --- submitting
 
+    def model(self, name: str) -> str:
+        """The name to store with a job. Raises UsageError for one that nobody could know."""
+
     def submit_items(
         self, request: Request, items: Iterable[str | Mapping[str, Any]], named: columns.Asked
     ) -> Accepted:

@@ -31,9 +31,10 @@ class Served:
 
 
 @contextmanager
-def serving(mill: Mill, *words: str, name: str = "serve") -> Iterator[Served]:
-    """`gistmill serve WORDS` on a free port, for as long as the block lasts."""
-    process = mill.start(name, "serve", "--port", "0", *words)
+def serving(mill: Mill, *words: str, name: str = "serve", **more: str) -> Iterator[Served]:
+    """`gistmill serve WORDS` on a free port, for as long as the block lasts; `more` are variables
+    for it."""
+    process = mill.start(name, "serve", "--port", "0", *words, **more)
     log = mill.log(name)
 
     def url() -> str | None:

@@ -70,7 +70,7 @@ def create(client: Client, order: Order) -> dict[str, Any]:
     is wrong in it is said by the batch, which has failed then."""
     file = _file(client, order.input_file_id)
     with uploads.reading(file) as opened:
-        checked = check(lines(opened))
+        checked = check(lines(opened), client.mill.model)
     batch = NewBatch(
         id=batches.new_id(),
         owner=client.caller.token,

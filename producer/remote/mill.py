@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from time import sleep
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from jobs import columns
+from jobs import columns, model_names
 from jobs.allowed_sources import is_url
 from jobs.errors import (
     GistmillError,
@@ -71,6 +71,9 @@ class RemoteMill:
         self._connection.close()
 
     # --- submitting
+
+    def model(self, name: str) -> str:
+        return model_names.settled(name)
 
     def submit_items(
         self, request: Request, items: Iterable[str | Mapping[str, Any]], named: columns.Asked

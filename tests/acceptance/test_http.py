@@ -24,3 +24,28 @@ def test_create_watch_download(served: Served) -> None:
         listed = http.get("/v1/jobs", params={"label": "team=press", "status": "completed"}).json()
         assert [each["id"] for each in listed["data"]] == [job["id"]]
         assert not listed["has_more"]
+
+
+def test_a_model_by_its_path_lies_where_the_server_allows_it(served: Served) -> None:
+    """Whether there is something is not said: nobody looks around with it."""
+    with served.http() as http:
+        for model in ("/etc", "/no/such/folder"):
+            refused = http.post("/v1/jobs", json={"model": model, "documents": ["A text."]})
+            assert refused.status_code == 403, refused.text
+            assert "not below what allowed_sources names" in refused.json()["detail"]
+        line = {
+            "custom_id": "a",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {"model": "/etc", "messages": [{"role": "user", "content": "A text."}]},
+        }
+        form = {"file": ("batch.jsonl", json.dumps(line).encode())}
+        file = http.post("/v1/files", data={"purpose": "batch"}, files=form).json()["id"]
+        order = {
+            "input_file_id": file,
+            "endpoint": "/v1/chat/completions",
+            "completion_window": "1h",
+        }
+        batch = http.post("/v1/batches", json=order).json()
+        assert batch["status"] == "failed"
+        assert batch["errors"]["data"][0]["code"] == "model_not_found"

@@ -1,5 +1,6 @@
 """The official `openai` package against `gistmill serve`: what its user does, unchanged."""
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,9 +12,17 @@ from openai.types import Batch, Model
 from openai.types.chat import ChatCompletion
 
 from tests import models
-from tests.mill import sentences
+from tests.mill import Mill, sentences
 from tests.openai_files import counts, create, lines, over, read, request, upload
-from tests.serving import Served
+from tests.serving import Served, serving
+
+
+@pytest.fixture(scope="module")
+def served(running: Mill, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One whose users may name models of the tests by their folders."""
+    allowed = json.dumps([str(tmp_path_factory.getbasetemp())])
+    with serving(running, GISTMILL_ALLOWED_SOURCES=allowed) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

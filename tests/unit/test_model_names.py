@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobs import model_names
-from jobs.errors import UsageError
+from jobs.allowed_sources import Allowed
+from jobs.errors import NotAllowed, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +70,41 @@ def test_names_that_nobody_could_know(here: Path, name: str, says: str) -> None:
 
 def test_a_path_that_is_nowhere_is_named_once() -> None:
     assert model_names.problem("/srv/none") == "/srv/none: no such folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        ("{here}/../elsewhere", NotAllowed, "not below what allowed_sources names"),
+        ("{here}/my-model/../../x", NotAllowed, "not below what allowed_sources names"),
+        ("{here}/out", NotAllowed, "not below what allowed_sources names"),
+        ("/etc", NotAllowed, "not below what allowed_sources names"),
+        ("./my-model", UsageError, "neither ORG/NAME nor an absolute path"),
+        ("~/my-model", UsageError, "neither ORG/NAME nor an absolute path"),
+        ("../x", UsageError, "neither ORG/NAME nor an absolute path"),
+        ("org/..", UsageError, "neither ORG/NAME nor an absolute path"),
+        ("small.gguf", UsageError, "neither ORG/NAME nor an absolute path"),
+        ("my-model", UsageError, "no such model"),
+        ("", UsageError, "name one"),
+        ("/srv/a\0b", UsageError, "NUL"),
+        ("/srv/\ud800", UsageError, "NUL"),
+    ],
+)
+def test_what_is_no_name_from_elsewhere(
+    here: Path, name: str, error: type[Exception], says: str
+) -> None:
+    (here / "out").symlink_to("/")
+    with pytest.raises(error, match=re.escape(says)):
+        model_names.settled_elsewhere(name.format(here=here), Allowed((str(here),)))
+
+
+@pytest.mark.parametrize(
+    "name", ["lead-3", "smollm2-135m", "org/name", "org/other@v1.0", "{here}/my-model", "{here}/no"]
+)
+def test_names_from_elsewhere(here: Path, name: str) -> None:
+    """A folder of that name beside the server makes no other model of one on the hub."""
+    given = name.format(here=here)
+    assert model_names.settled_elsewhere(given, Allowed((str(here),))) == given
+    if given.startswith("/"):
+        with pytest.raises(NotAllowed):
+            model_names.settled_elsewhere(given, Allowed(()))
