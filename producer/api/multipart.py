@@ -18,6 +18,9 @@ from jobs.errors import UsageError
 _LONGEST_FIELD = 10_000
 """Bytes of what is no file."""
 
+_KNOWN = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
+"""OpenAI's clients send a time to expire in two; files stay until somebody deletes them."""
+
 Opener = Callable[[str], BinaryIO]
 """Opens the place for a file of that name."""
 
@@ -79,7 +82,7 @@ class Reading:
             raise UsageError("the form broke off before its end; send it again")
         if self.form.filename is None:
             raise UsageError("the form has no part named file; add -F file=@papers.jsonl")
-        if unknown := sorted(set(self.form.fields) - {"purpose"}):
+        if unknown := sorted(set(self.form.fields) - _KNOWN):
             raise UsageError(
                 f"the form has a field {storable(unknown[0])!r}, which means nothing here; "
                 "send purpose and file alone"
