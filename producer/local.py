@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -14,7 +14,7 @@ from jobs.callers import OWN, Caller
 from jobs.columns import Chosen
 from jobs.database import Database, Transaction
 from jobs.documents import Document
-from jobs.errors import DOCUMENT_CODES, Unreachable, UsageError, WrongState
+from jobs.errors import DOCUMENT_CODES, NotFound, Unreachable, UsageError, WrongState
 from jobs.settings import Settings
 from jobs.sources import Sources
 from jobs.sources.asked import Asked
@@ -110,9 +110,15 @@ class LocalMill:
         with a new job."""
         own = self._as_ours(request)
         stated = {"upload": uploads.named(file)}
+
+        def held(tx: Transaction, job_id: str) -> None:
+            files.hold(tx, file.id)
+            if beside is not None:
+                beside(tx, job_id)
+
         with uploads.known_by_its_id(file):
             accepted = submit.submit_source(
-                self.database, own, file.location, asked, Allowed((file.location,)), stated, beside
+                self.database, own, file.location, asked, Allowed((file.location,)), stated, held
             )
         return self._sent(accepted)
 
@@ -150,6 +156,7 @@ class LocalMill:
     def delete_file(self, file: FileRecord) -> None:
         """Raises uploads.InUse where a job that is not over reads it."""
         with self.database.transaction() as tx:
+            files.hold(tx, file.id, delete=True)
             if files.is_needed(tx, file.id):
                 raise uploads.InUse(f"{file.id}: a job that is not over reads it; cancel it first")
             files.delete_one(tx, file.id)
@@ -276,7 +283,9 @@ class LocalMill:
                 batches.forget_refused(tx, older_than)
             copies.forget(self._copies, needed)
             for file in unneeded:
-                self.delete_file(file)
+                # Somebody may have taken it up since, or deleted it.
+                with suppress(uploads.InUse, NotFound):
+                    self.delete_file(file)
         return old
 
     def _ask(self, what: "Callable[[Transaction, str], bool]", job_id: str, otherwise: str) -> None:

@@ -87,6 +87,14 @@ def page(
     return [FileRecord(**row) for row in found]
 
 
+def hold(tx: Transaction, file_id: str, *, delete: bool = False) -> None:
+    """Until the end of the transaction nobody deletes it; to `delete` it, nobody else holds it.
+    Raises NotFound where it is gone."""
+    row = select(files.c.id).where(files.c.id == file_id).with_for_update(read=not delete)
+    if tx.execute(row).one_or_none() is None:
+        raise NotFound(f"no file {file_id!r}; GET /v1/files lists them")
+
+
 def delete_one(tx: Transaction, file_id: str) -> None:
     tx.execute(delete(files).where(files.c.id == file_id))
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict
 
 from jobs.errors import UsageError
@@ -113,10 +113,17 @@ class Batches(BaseModel):
 
 @router.post("/v1/batches")
 @_checked
-def create_batch(client: Submitting, body: BatchRequest) -> Batch:
-    """Make a batch of a file; one with mistakes in it has failed at once, and says where."""
+def create_batch(
+    client: Submitting,
+    body: BatchRequest,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> Batch:
+    """Make a batch of a file; one with mistakes in it has failed at once, and says where.
+
+    Under a key that has made one already, the answer is that one.
+    """
     order = Order(body.input_file_id, body.endpoint, body.completion_window, body.metadata)
-    return Batch(**calls.create(client, order))
+    return Batch(**calls.create(client, order, idempotency_key))
 
 
 @router.get("/v1/batches")

@@ -17,6 +17,7 @@ from jobs.parameters import Parameters
 from jobs.sources.chat import content_of, text_of
 
 _HOTTEST = 2
+_LONGEST_MODEL = 1000
 
 # Say nothing of the answer.
 _PASSED_OVER = frozenset(
@@ -92,7 +93,11 @@ def prompt_of(body: Mapping[str, Any]) -> str | None:
 
 def rest_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """What two requests of a batch must have in common besides their prompt."""
-    return {name: value for name, value in body.items() if name != "messages" and value is not None}
+    return {
+        name: value
+        for name, value in body.items()
+        if value is not None and name != "messages" and name not in _PASSED_OVER
+    }
 
 
 def asked(rest: Mapping[str, Any], prompt: str | None) -> Asked:
@@ -100,11 +105,14 @@ def asked(rest: Mapping[str, Any], prompt: str | None) -> Asked:
     model = rest.get("model")
     if not isinstance(model, str) or not model.strip():
         raise Wrong("missing_required_parameter", "model: name one", "body.model")
+    if len(model) > _LONGEST_MODEL or storable(model) != model:
+        message = f"model: at most {_LONGEST_MODEL:,} characters, none of them NUL"
+        raise Wrong("invalid_value", message, "body.model")
     ours: dict[str, Any] = {}
     for name, value in rest.items():
         if name in _OURS:
             ours[name] = value
-        elif name not in _PASSED_OVER and name not in ("model", *_LENGTHS, *_SAMPLING):
+        elif name not in ("model", *_LENGTHS, *_SAMPLING):
             _only(name, value)
     ours |= _length(rest) | _sampling(rest)
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.columns import Asked as AskedColumns
 from jobs.database import Transaction
 from jobs.documents import storable
-from jobs.errors import UsageError
+from jobs.errors import KeyTaken, UsageError
 from jobs.sources import chat
 from jobs.sources.asked import Asked
 from jobs.sources.opened import lines
@@ -65,9 +65,11 @@ class Order:
             raise UsageError(f"completion_window: {error}") from None
 
 
-def create(client: Client, order: Order) -> dict[str, Any]:
-    """Raises NotFound where there is no such file, UsageError where it is none for a batch; what
-    is wrong in it is said by the batch, which has failed then."""
+def create(client: Client, order: Order, key: str | None = None) -> dict[str, Any]:
+    """Under an idempotency `key` that is known already, the batch that it made. Raises NotFound
+    where there is no such file, UsageError where it is none for a batch, KeyTaken where the key
+    was for something else; what is wrong in a file is said by the batch, which has failed then.
+    """
     file = _file(client, order.input_file_id)
     with uploads.reading(file) as opened:
         checked = check(lines(opened), client.mill.model)
@@ -85,13 +87,18 @@ def create(client: Client, order: Order) -> dict[str, Any]:
         with client.database.transaction() as tx:
             batches.add(tx, replace(batch, errors=errors))
     else:
-        _submit(client, order, batch, checked.asked, file)
+        return _submitted(client, order, batch, checked.asked, file, key)
     return get(client, batch.id)
 
 
-def _submit(
-    client: Client, order: Order, batch: NewBatch, asked: bodies.Asked, file: FileRecord
-) -> None:
+def _submitted(
+    client: Client,
+    order: Order,
+    batch: NewBatch,
+    asked: bodies.Asked,
+    file: FileRecord,
+    key: str | None,
+) -> dict[str, Any]:
     request = Request(
         model=asked.model,
         prompt=asked.prompt,
@@ -99,12 +106,23 @@ def _submit(
         parameters=asked.parameters,
         labels={"batch": batch.id},
         deadline=order.deadline(),
+        idempotency_key=key,
     )
 
     def beside(tx: Transaction, job_id: str) -> None:
         batches.add(tx, batch, job_id)
 
-    client.submit_upload(request, file, Asked(_COLUMNS, format=chat.KIND), beside)
+    job = client.submit_upload(request, file, Asked(_COLUMNS, format=chat.KIND), beside)
+    return get(client, batch.id if job.new else _of_job(client, job.id))
+
+
+def _of_job(client: Client, job_id: str) -> str:
+    """The batch whose job a key led to."""
+    with client.database.transaction() as tx:
+        found = batches.of_job(tx, job_id)
+    if found is None:
+        raise KeyTaken(f"the idempotency key belongs to {job_id}, no batch; choose another key")
+    return found.id
 
 
 def _file(client: Client, file_id: str) -> FileRecord:

@@ -7,7 +7,7 @@ stands, times from its row. Memory stays flat, and no transaction stays open.
 import heapq
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -115,7 +115,7 @@ class Lines:
             "id": self._made_up("batch_req", index),
             "custom_id": custom_id,
             "response": response,
-            "error": error and asdict(error),
+            "error": error and {"code": error.code, "message": error.message},
         }
         return json.dumps(line, ensure_ascii=False).encode() + b"\n"
 

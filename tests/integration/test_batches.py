@@ -16,13 +16,14 @@ from openai.types import Batch
 
 from jobs.broker import Broker
 from jobs.database import Database
+from jobs.errors import NotFound
 from jobs.job import Row
 from jobs.parameters import Effective
-from jobs.store import batches, control, validations
+from jobs.store import batches, control, files, validations
 from producer import dispatch
 from tests.leases import KEY, LEASE, lease, stored
 from tests.mill import Mill, sentences
-from tests.openai_files import counts, create, lines, read, request
+from tests.openai_files import counts, create, lines, read, request, upload
 from tests.serving import Served, serving
 
 BEGUN = 8
@@ -93,6 +94,35 @@ def test_a_file_that_is_read_is_not_deleted(client: OpenAI, begun: Batch) -> Non
     client.batches.cancel(begun.id)
     with pytest.raises(BadRequestError, match="was cut off"):
         client.files.delete(begun.input_file_id)
+
+
+def test_a_key_makes_one_batch(client: OpenAI) -> None:
+    file = upload(client, lines([request(0, "A text.")]))
+
+    def ask(key: str) -> Batch:
+        return client.batches.create(
+            input_file_id=file.id,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            extra_headers={"Idempotency-Key": key},
+        )
+
+    first = ask("monday")
+    assert ask("monday").id == first.id
+    assert ask("tuesday").id != first.id
+    assert len(client.batches.list().data) == 2
+    file = upload(client, lines([request(0, "Another.")]))
+    with pytest.raises(BadRequestError, match="choose another key"):
+        ask("monday")
+
+
+def test_a_file_that_is_gone_is_not_held(client: OpenAI, database: Database) -> None:
+    file = upload(client, lines([request(0, "A text.")]))
+    with database.transaction() as tx:
+        files.hold(tx, file.id)
+    client.files.delete(file.id)
+    with database.transaction() as tx, pytest.raises(NotFound):
+        files.hold(tx, file.id)
 
 
 def test_a_pause_is_no_state_of_theirs(client: OpenAI, begun: Batch, database: Database) -> None:
