@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, disable_creat
 
 from producer.api import (
     batches,
+    document,
     events,
     files,
     health,
@@ -32,7 +33,14 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
 
     With `page` it has the page too: once a process, NiceGUI has no more than one application.
     """
-    app = FastAPI(title="gistmill", version=version("gistmill"), docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="gistmill",
+        version=version("gistmill"),
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=document.name,
+    )
     app.state.client = client
     app.state.sessions = Sessions(client.database)
     app.state.stopping = events.Stopping()
@@ -59,6 +67,7 @@ def create(client: Client, *, page: bool = False) -> FastAPI:
         models,
     ):
         app.include_router(each.router)
+    document.install(app)
     if page:
         from producer.dashboard.mount import mount
 

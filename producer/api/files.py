@@ -168,7 +168,18 @@ def get_file(client: Reading, file_id: str) -> FileObject:
     return described(_record(client, file_id))
 
 
-@router.get("/{file_id}/content", response_class=StreamingResponse)
+@router.get(
+    "/{file_id}/content",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {
+                kind: {"schema": {"type": "string"}}
+                for kind in ("application/octet-stream", _LINES)
+            }
+        }
+    },
+)
 def get_content(client: Reading, file_id: str) -> StreamingResponse:
     """What is in it."""
     if batch_files.is_one(file_id):

@@ -20,7 +20,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _submitted = Apart(4)
 
 
-@router.post("", status_code=201)
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": JobStatusView, "description": "The key led to this earlier job"}},
+)
 @_submitted
 def create_job(
     client: Submitting,

@@ -33,10 +33,6 @@ _MOST_PLACES = 20
 """Of what does not fit the schema: a list of a million numbers has that many."""
 
 
-class Busy(GistmillError):
-    """What it takes is in use; it can be asked again soon."""
-
-
 # The first that fits: narrower ones stand before wider ones.
 _STATUSES: tuple[tuple[type[GistmillError], int], ...] = (
     (Unauthenticated, 401),
@@ -47,7 +43,6 @@ _STATUSES: tuple[tuple[type[GistmillError], int], ...] = (
     (NotAllowed, 403),
     (NotFound, 404),
     (Unreachable, 503),
-    (Busy, 503),
     (WaitTimeout, 504),
 )
 
@@ -55,6 +50,13 @@ _STATUSES: tuple[tuple[type[GistmillError], int], ...] = (
 class Misfit(BaseModel):
     where: str
     says: str
+
+
+class ForOpenAI(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
 
 
 class Problem(BaseModel):
@@ -67,6 +69,8 @@ class Problem(BaseModel):
     hint: str | None = None
     errors: list[Misfit] | None = None
     """Of a request that does not fit the schema: where, at most 20 of them."""
+    error: ForOpenAI | None = None
+    """Below the paths of OpenAI's: the same as their clients read it."""
 
 
 def install(app: FastAPI) -> None:

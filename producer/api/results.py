@@ -34,10 +34,25 @@ _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
+_BYTES = {"type": "string"}
 _ENDINGS = {"ndjson": "jsonl", "csv": "csv", "parquet": "parquet"}
 
 
-@router.get("/results", response_class=StreamingResponse)
+@router.get(
+    "/results",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/Results"}},
+                **{
+                    kind.partition(";")[0]: {"schema": {"type": "string"}}
+                    for kind in _TYPES.values()
+                },
+            }
+        }
+    },
+)
 @_begun
 def get_results(
     client: Reading,
