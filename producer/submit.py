@@ -79,6 +79,8 @@ class Request:
         if size is not None and (not _is_whole(size) or not 1 <= size <= _LARGEST_SHARD):
             how = f"write a whole number from 1 to {_LARGEST_SHARD:,}"
             raise UsageError(f"shard size {size!r}: {how}")
+        if self.idempotency_key is not None and not self.idempotency_key.strip():
+            raise UsageError("idempotency key: it is blank; choose one, or leave it out")
         if not self.model.strip():
             raise UsageError("model: name one, such as lead-3, a folder, or ORG/NAME")
         if model_names.is_lead(self.model):

@@ -77,10 +77,10 @@ def set_priority(client: Submitting, job_id: str, body: NewPriority) -> JobStatu
 
 
 @router.post("/jobs/{job_id}/retry")
-def retry_job(client: Submitting, job_id: str, body: WhatFailed) -> Retried:
+def retry_job(client: Submitting, job_id: str, body: WhatFailed | None = None) -> Retried:
     """Do again what failed in a job that is over, and what was cut off."""
     job = client.job(job_id)
-    retried = job.retry(body.error)
+    retried = job.retry(body.error if body else None)
     return Retried(failed=retried.failed, unfinished=retried.unfinished, job=job.status())
 
 

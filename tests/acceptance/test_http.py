@@ -49,3 +49,12 @@ def test_a_model_by_its_path_lies_where_the_server_allows_it(served: Served) -> 
         batch = http.post("/v1/batches", json=order).json()
         assert batch["status"] == "failed"
         assert batch["errors"]["data"][0]["code"] == "model_not_found"
+
+
+def test_a_blank_key_is_none(served: Served) -> None:
+    with served.http() as http:
+        body = {"model": "lead-1", "documents": ["A text."]}
+        for _ in range(2):
+            refused = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": ""})
+            assert refused.status_code == 400
+            assert refused.json()["hint"] == "choose one, or leave it out"
