@@ -152,6 +152,21 @@ class JobStatusView:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class SubmissionView:
+    """A job as it was asked for, and as it was settled: all that a card says of how it was made
+    (`producer.card.Made`)."""
+
+    source: dict[str, Any]
+    model: str
+    model_revision: str | None
+    engine: str | None
+    dtype: str | None
+    requested: dict[str, Any]
+    parameters: dict[str, Any] | None
+    total: int | None
+
+
 # Of a source. Where several files are, what they were found by stands for all of them.
 _PUBLIC = (
     "kind", "path", "url", "pattern", "dataset", "config", "split", "revision", "commit",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -34,7 +34,7 @@ from producer.listings import Listing
 from producer.remote import listing, sending
 from producer.remote.connection import Connection, Readable
 from producer.remote.rebuilt import rebuilt
-from producer.status import JobStatusView
+from producer.status import JobStatusView, SubmissionView
 from producer.submit import Accepted, Request
 
 if TYPE_CHECKING:
@@ -44,20 +44,6 @@ if TYPE_CHECKING:
 _PAGE = 100
 _TRIES = 3
 _OUR_OWN = ("model", "parameters", "window", "deadline", "labels", "idempotency_key", "owner")
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a card says of a job: `producer.card.Made`."""
-
-    source: dict[str, Any]
-    model: str
-    model_revision: str | None
-    engine: str | None
-    dtype: str | None
-    requested: dict[str, Any]
-    parameters: dict[str, Any] | None
-    total: int | None
 
 
 class RemoteMill:
@@ -212,8 +198,8 @@ class RemoteMill:
             return listing.joined(self._connection, job_id, summary_column, home)
         return nullcontext(listing.Results(self._connection, job_id, self._settings.timings))
 
-    def made(self, job_id: str) -> Made:
-        return rebuilt(Made, self._connection.get(f"/v1/jobs/{job_id}/submission"))
+    def made(self, job_id: str) -> SubmissionView:
+        return rebuilt(SubmissionView, self._connection.get(f"/v1/jobs/{job_id}/submission"))
 
     def failures(self, job_id: str, samples: int) -> list[Failures]:
         found = self._connection.get(f"/v1/jobs/{job_id}/failures", samples=samples)
